@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# towpath_module(NAME USES other... [LINK library...] [TEST_LINK library...])
+#
+# One folder under src/ is one module: every *.cpp in it and below is its library, every
+# *_test.cpp its test program, every *_fuzz.cpp a fuzz target. USES is the list of modules whose
+# faces it may include; script/check holds the includes against it.
+# An implementation in a subfolder may have its own call from there: NAME is then "engine_local".
+function(towpath_module name)
+  cmake_parse_arguments(M "" "" "USES;LINK;TEST_LINK;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  foreach(folder IN LISTS M_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${folder}/")
+  endforeach()
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cpp$")
+
+  add_library(towpath_${name} STATIC ${sources})
+  target_include_directories(towpath_${name} PUBLIC "${CMAKE_SOURCE_DIR}/src")
+  target_link_libraries(towpath_${name} PUBLIC ${M_LINK} Threads::Threads)
+  foreach(module IN LISTS M_USES)
+    target_link_libraries(towpath_${name} PUBLIC towpath_${module})
+  endforeach()
+  if(NOT name STREQUAL "base")
+    target_link_libraries(towpath_${name} PUBLIC towpath_base)
+  endif()
+
+  if(tests AND BUILD_TESTING)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE towpath_${name} ${M_TEST_LINK} GTest::gtest GTest::gmock
+                                               GTest::gtest_main)
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()
