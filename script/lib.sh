@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Shell pieces that the scripts here share. Source it: . "$(dirname "$0")/lib.sh"
 # It sets nothing in the caller's shell but the functions and the variables named lib_*.
 
