@@ -13,7 +13,8 @@ endif()
 
 set(TOWPATH_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=...")
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wno-missing-field-initializers
-                    -Wno-missing-designated-field-initializers)
+                    -Wno-missing-designated-field-initializers
+                    -Wno-deprecated-declarations)  # libstdc++ 12's own stable_sort warns under clang
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
                         BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_ARRAY)
 add_link_options(-fuse-ld=mold)

@@ -8,19 +8,32 @@ namespace tow {
 
 std::string_view name(Code code) {
   switch (code) {
-    case Code::Invalid: return "invalid";
-    case Code::Unsupported: return "unsupported";
-    case Code::NotFound: return "not-found";
-    case Code::AlreadyExists: return "already-exists";
-    case Code::Conflict: return "conflict";
-    case Code::FailedPrecondition: return "failed-precondition";
-    case Code::Unauthenticated: return "unauthenticated";
-    case Code::Denied: return "denied";
-    case Code::Exhausted: return "exhausted";
-    case Code::Unavailable: return "unavailable";
-    case Code::Timeout: return "timeout";
-    case Code::Cancelled: return "cancelled";
-    case Code::Internal: return "internal";
+    case Code::Invalid:
+      return "invalid";
+    case Code::Unsupported:
+      return "unsupported";
+    case Code::NotFound:
+      return "not-found";
+    case Code::AlreadyExists:
+      return "already-exists";
+    case Code::Conflict:
+      return "conflict";
+    case Code::FailedPrecondition:
+      return "failed-precondition";
+    case Code::Unauthenticated:
+      return "unauthenticated";
+    case Code::Denied:
+      return "denied";
+    case Code::Exhausted:
+      return "exhausted";
+    case Code::Unavailable:
+      return "unavailable";
+    case Code::Timeout:
+      return "timeout";
+    case Code::Cancelled:
+      return "cancelled";
+    case Code::Internal:
+      return "internal";
   }
   return "internal";
 }
@@ -28,7 +41,8 @@ std::string_view name(Code code) {
 std::string describe(const Fault& fault, std::string_view file) {
   std::string text;
   if (!file.empty()) text = file;
-  if (fault.at.line > 0) text += fmt::format("{}{}:{}", file.empty() ? "" : ":", fault.at.line, fault.at.column);
+  if (fault.at.line > 0)
+    text += fmt::format("{}{}:{}", file.empty() ? "" : ":", fault.at.line, fault.at.column);
   if (!text.empty()) text += "  ";
   if (!fault.path.empty()) text += fault.path + ": ";
   return text + fault.message;

@@ -13,19 +13,19 @@
 namespace tow {
 
 enum class Code {
-  Invalid,            // the caller's input is wrong; repeating it unchanged cannot help
-  Unsupported,        // valid, but not supported here yet
-  NotFound,           // what was named does not exist
-  AlreadyExists,      // what was to be made exists
-  Conflict,           // a precondition on a revision did not hold; read again and retry
-  FailedPrecondition, // the state does not allow it now; somebody has to change something first
-  Unauthenticated,    // nobody known is asking
-  Denied,             // somebody known is asking, who may not
-  Exhausted,          // a limit, a quota or a disk is full
-  Unavailable,        // a part that is needed does not answer; a retry may help
-  Timeout,            // a deadline passed
-  Cancelled,          // whoever asked went away
-  Internal,           // a fault of Towpath itself
+  Invalid,             // the caller's input is wrong; repeating it unchanged cannot help
+  Unsupported,         // valid, but not supported here yet
+  NotFound,            // what was named does not exist
+  AlreadyExists,       // what was to be made exists
+  Conflict,            // a precondition on a revision did not hold; read again and retry
+  FailedPrecondition,  // the state does not allow it now; somebody has to change something first
+  Unauthenticated,     // nobody known is asking
+  Denied,              // somebody known is asking, who may not
+  Exhausted,           // a limit, a quota or a disk is full
+  Unavailable,         // a part that is needed does not answer; a retry may help
+  Timeout,             // a deadline passed
+  Cancelled,           // whoever asked went away
+  Internal,            // a fault of Towpath itself
 };
 
 /// The code's name in documents and logs: "invalid", "not-found", …

@@ -18,21 +18,21 @@
 namespace tow {
 
 struct Command {
-  std::vector<std::string> argv;             // argv[0] is searched in the PATH given to the child
-  std::map<std::string, std::string> env;    // beside PATH, HOME, LANG=C.UTF-8, TZ of ours; nothing else
+  std::vector<std::string> argv;           // argv[0] is searched in the PATH given to the child
+  std::map<std::string, std::string> env;  // beside PATH, HOME, LANG=C.UTF-8, TZ of ours; nothing else
   std::filesystem::path cwd = "/";
-  std::string input;                         // written to standard input, which is then closed
+  std::string input;                             // written to standard input, which is then closed
   Duration deadline = std::chrono::seconds{60};  // then SIGTERM, and SIGKILL two seconds later
-  std::size_t output_limit = 1 << 20;        // bytes kept of each stream; the rest is read and dropped
-  std::map<int, int> descriptors;            // child's number -> ours, dup'ed into the child
-  bool own_session = false;                  // setsid; the deadline then ends the whole process group
+  std::size_t output_limit = 1 << 20;            // bytes kept of each stream; the rest is read and dropped
+  std::map<int, int> descriptors;                // child's number -> ours, dup'ed into the child
+  bool own_session = false;                      // setsid; the deadline then ends the whole process group
 };
 
 /// The command as one line for logs and tests, arguments quoted where needed; never the input or environment.
 std::string describe(const Command& command);
 
 struct Outcome {
-  int exit_code = 0;   // 128 + signal when a signal ended it
+  int exit_code = 0;  // 128 + signal when a signal ended it
   std::string out;
   std::string err;
   bool timed_out = false;
@@ -45,8 +45,8 @@ enum class Stream { Out, Err };
 using LineSink = std::function<void(Stream, std::string_view line)>;
 
 /// Runs to the end. Throws Error{NotFound} when the program does not exist, Error{Cancelled} when the task is
-/// cancelled (the child is ended and reaped first). A non-zero exit or a deadline is an Outcome, not an error.
-/// With a sink, lines go there as they come, and out/err keep the last output_limit bytes.
+/// cancelled (the child is ended and reaped first). A non-zero exit or a deadline is an Outcome, not an
+/// error. With a sink, lines go there as they come, and out/err keep the last output_limit bytes.
 Task<Outcome> run(Command command, LineSink sink = {});
 
 /// As run, but a non-zero exit or a deadline throws Error{Internal or Timeout} with the end of its stderr.

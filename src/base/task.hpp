@@ -94,9 +94,8 @@ void run_blocking(Task<> task);
 template <class T>
 T run_blocking(Task<T> task) {
   std::optional<T> result;
-  run_blocking([](Task<T> inner, std::optional<T>& out) -> Task<> {
-    out.emplace(co_await std::move(inner));
-  }(std::move(task), result));
+  run_blocking([](Task<T> inner, std::optional<T>& out) -> Task<> { out.emplace(co_await std::move(inner)); }(
+                                                            std::move(task), result));
   return std::move(*result);
 }
 

@@ -63,8 +63,8 @@ std::string to_string(Duration duration) {
 }
 
 std::optional<Bytes> parse_bytes(std::string_view text) {
-  constexpr Suffix units[] = {{"", 1},      {"K", 1e3},  {"k", 1e3},  {"M", 1e6},        {"G", 1e9},
-                              {"T", 1e12},  {"P", 1e15}, {"E", 1e18}, {"Ki", 0x1p10},    {"Mi", 0x1p20},
+  constexpr Suffix units[] = {{"", 1},        {"K", 1e3},     {"k", 1e3},     {"M", 1e6},     {"G", 1e9},
+                              {"T", 1e12},    {"P", 1e15},    {"E", 1e18},    {"Ki", 0x1p10}, {"Mi", 0x1p20},
                               {"Gi", 0x1p30}, {"Ti", 0x1p40}, {"Pi", 0x1p50}, {"Ei", 0x1p60}};
   const auto number = take_number(text);
   if (!number) return {};

@@ -2,9 +2,9 @@
 #pragma once
 // Where instances run: what the deploy capability asks of one machine or of a cluster.
 //
-// Every call is idempotent and may be repeated after a crash, with the same arguments and the same end. No call
-// waits for an image pull, a readiness or a drain: it starts, and observe() tells. Names (group and job ids,
-// environment ids) are uids that the caller has recorded in the store before the first call.
+// Every call is idempotent and may be repeated after a crash, with the same arguments and the same end. No
+// call waits for an image pull, a readiness or a drain: it starts, and observe() tells. Names (group and job
+// ids, environment ids) are uids that the caller has recorded in the store before the first call.
 // Thread-safe. An engine outlives its scope's tasks; what it runs outlives the engine.
 
 #include <cstdint>
@@ -49,8 +49,8 @@ struct Probe {
 };
 
 struct Limits {
-  std::optional<Bytes> memory;         // with swap off
-  std::optional<int> cpu_millis;       // 1000 is one core
+  std::optional<Bytes> memory;            // with swap off
+  std::optional<int> cpu_millis;          // 1000 is one core
   std::optional<int> cpu_request_millis;  // weight among neighbours
   int processes = 512;
   int files = 65536;
@@ -89,19 +89,20 @@ using SecretOpener = std::function<Task<std::string>(std::string reference)>;
 
 /// What one instance is made of. The same workload gives the same instances.
 struct Workload {
-  std::string project;      // names, for labels and messages only
+  std::string project;  // names, for labels and messages only
   std::string environment_name;
   std::string component;
   EnvironmentId environment;
-  std::uint32_t user_base = 0;  // first host uid/gid of the project's range of 65,536
-  std::string image;            // id or digest of an image that is in the image store
+  std::uint32_t user_base = 0;       // first host uid/gid of the project's range of 65,536
+  std::string image;                 // id or digest of an image that is in the image store
   std::vector<std::string> command;  // replaces the image's entrypoint when not empty
   std::vector<std::string> args;     // replaces the image's command when not empty
   std::map<std::string, Value> variables;
   std::vector<File> files;
   std::vector<VolumeMount> volumes;
   std::vector<Port> ports;
-  std::optional<Probe> readiness;  // without: the first TCP port accepts; without a port: it runs for one second
+  std::optional<Probe>
+      readiness;  // without: the first TCP port accepts; without a port: it runs for one second
   std::optional<Probe> liveness;
   Limits limits;
   Duration start_limit = std::chrono::seconds{60};  // until ready; then it counts as a failed start
@@ -135,8 +136,8 @@ struct InstanceView {
   int restarts = 0;
   std::optional<int> exit_code;  // of the last end
   bool out_of_memory = false;
-  std::string reason;   // one line for people: "killed for memory: the limit is 64Mi", "listens on 3000, not on
-                        // the declared 8080", "exited with 1 after 0.2s"
+  std::string reason;  // one line for people: "killed for memory: the limit is 64Mi", "listens on 3000, not
+                       // on the declared 8080", "exited with 1 after 0.2s"
   std::optional<TimePoint> started;
   std::optional<TimePoint> ready;
 };
@@ -156,7 +157,7 @@ struct Service {
     std::uint16_t port = 0;    // what callers use
     std::uint16_t target = 0;  // inside the instances
     Protocol protocol = Protocol::Tcp;
-    bool http = false;         // goes by way of the proxy, which balances, retries and measures
+    bool http = false;  // goes by way of the proxy, which balances, retries and measures
   };
   std::vector<Entry> ports;
   std::vector<std::string> endpoints;  // addresses of ready instances

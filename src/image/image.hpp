@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Builds and images. The one image store of the platform is behind this face; the local engine mounts from it.
-// Thread-safe. Calls that take long stream their progress and end when their task is cancelled.
+// Builds and images. The one image store of the platform is behind this face; the local engine mounts from
+// it. Thread-safe. Calls that take long stream their progress and end when their task is cancelled.
 
 #include <filesystem>
 #include <functional>
@@ -52,10 +52,10 @@ struct BuildResult {
 
 /// What a source tree is, without building it.
 struct Detection {
-  std::string pack;           // empty: nothing was recognised
-  std::string containerfile;  // text, as it would be used
+  std::string pack;                   // empty: nothing was recognised
+  std::string containerfile;          // text, as it would be used
   std::optional<std::uint16_t> port;  // the port that the pack's program is told to listen on (variable PORT)
-  std::string explanation;    // "package.json with a start script, Node 18 from Debian"
+  std::string explanation;            // "package.json with a start script, Node 18 from Debian"
 };
 
 class Images {
@@ -65,8 +65,8 @@ class Images {
   /// Prepares the store. Base images are made at their first use, or by ensure_base.
   virtual Task<> start() = 0;
 
-  /// Throws Error{Invalid} for a fault of the source (the failing step and its last lines are in the message),
-  /// Error{Timeout}, Error{Exhausted}. `progress` gets the build's log, line by line.
+  /// Throws Error{Invalid} for a fault of the source (the failing step and its last lines are in the
+  /// message), Error{Timeout}, Error{Exhausted}. `progress` gets the build's log, line by line.
   virtual Task<BuildResult> build(BuildRequest request, ProgressSink progress) = 0;
   /// Throws Error{Invalid} naming a version that was asked for and cannot be had.
   virtual Detection detect(const std::filesystem::path& source) const = 0;

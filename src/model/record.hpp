@@ -40,7 +40,7 @@ struct Record {
   std::vector<std::string> finalizers;
   std::int64_t generation = 0;  // counts changes of spec, from 1
   StoreRevision created_revision = 0;
-  StoreRevision revision = 0;   // of the last change of anything in it
+  StoreRevision revision = 0;  // of the last change of anything in it
   TimePoint created{};
   TimePoint updated{};
   std::optional<TimePoint> deleted;  // marked: it goes when the last finalizer is gone

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Traffic: hosts and service addresses to instances, by weight. The data plane runs beside the control plane and
-// outlives it.
+// Traffic: hosts and service addresses to instances, by weight. The data plane runs beside the control plane
+// and outlives it.
 //
-// apply() is declarative and idempotent: the whole of one site at a time. What is not applied after start() by
-// the time of settle() is removed. Thread-safe; calls for one site are carried out in order.
+// apply() is declarative and idempotent: the whole of one site at a time. What is not applied after start()
+// by the time of settle() is removed. Thread-safe; calls for one site are carried out in order.
 
 #include <cstdint>
 #include <functional>
@@ -22,22 +22,22 @@ using SiteId = std::string;  // uid of the deployment; valid characters [a-z0-9]
 
 /// Where requests come in: a public host and path prefix, or an address inside an environment.
 struct Match {
-  std::string host;         // "web--development--shop.localhost"; empty for an internal address
-  std::string path = "/";   // prefix, on segment boundaries
-  std::string address;      // "10.90.3.7", with port: the original destination
+  std::string host;        // "web--development--shop.localhost"; empty for an internal address
+  std::string path = "/";  // prefix, on segment boundaries
+  std::string address;     // "10.90.3.7", with port: the original destination
   std::uint16_t port = 0;
 };
 
 struct Server {
-  std::string id;       // instance id; [a-z0-9-]
+  std::string id;  // instance id; [a-z0-9-]
   std::string address;
   std::uint16_t port = 0;
-  int weight = 100;     // 0–256, its share among the servers of the site; 0: nothing new, sessions go on
+  int weight = 100;  // 0–256, its share among the servers of the site; 0: nothing new, sessions go on
 };
 
 struct Site {
   SiteId id;
-  std::string title;    // "shop web.development", for the page shown when nothing is ready
+  std::string title;  // "shop web.development", for the page shown when nothing is ready
   std::vector<Match> matches;
   std::vector<Server> servers;
   Duration request_limit = std::chrono::seconds{60};  // until the first byte of an answer
@@ -71,8 +71,8 @@ class Router {
   virtual Task<> apply(Site site) = 0;
   virtual Task<> remove(SiteId site) = 0;
 
-  /// Requests, streams and WebSockets now open on a server of a site, over all workers, also workers of before a
-  /// reload, and also after the server has left the site. 0 means that it may end.
+  /// Requests, streams and WebSockets now open on a server of a site, over all workers, also workers of
+  /// before a reload, and also after the server has left the site. 0 means that it may end.
   virtual Task<std::uint32_t> sessions(SiteId site, std::string server) = 0;
   virtual Task<std::map<SiteId, Signals>> signals() = 0;
 

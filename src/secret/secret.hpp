@@ -19,8 +19,8 @@ class Sealer {
   virtual std::string open(std::string_view sealed, std::string_view context) const = 0;
 };
 
-/// Reads the key, or makes it when there is none (0600, fsynced). Throws Error{FailedPrecondition} when others
-/// than the owner can read it, or when it is not a key.
+/// Reads the key, or makes it when there is none (0600, fsynced). Throws Error{FailedPrecondition} when
+/// others than the owner can read it, or when it is not a key.
 std::unique_ptr<Sealer> open_key_file(const std::filesystem::path& path);
 
 }  // namespace tow::secret

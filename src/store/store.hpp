@@ -65,7 +65,7 @@ struct Filter {
   std::string kind;     // empty: every kind
   std::string project;  // empty: every project
   std::string owner;
-  Labels labels;        // all must be equal
+  Labels labels;  // all must be equal
 };
 
 /// An immutable view of all hot entities as of one revision. Cheap to make and to copy.
@@ -88,7 +88,8 @@ struct Change {
   RecordPtr record;  // after the change; for Removed as it was last
 };
 
-/// The watcher is too far behind, or asked for revisions that are compacted: list again, then watch from there.
+/// The watcher is too far behind, or asked for revisions that are compacted: list again, then watch from
+/// there.
 class WatchLost : public Error {
  public:
   explicit WatchLost(std::string message) : Error{Code::Exhausted, std::move(message)} {}
@@ -114,8 +115,8 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  /// Durable when it returns. Throws Error: AlreadyExists, NotFound, Conflict (nothing of it applied), Exhausted
-  /// (disk full), Unavailable (the disk failed; the store is read-only until it is opened again).
+  /// Durable when it returns. Throws Error: AlreadyExists, NotFound, Conflict (nothing of it applied),
+  /// Exhausted (disk full), Unavailable (the disk failed; the store is read-only until it is opened again).
   /// Not interrupted by cancellation once it is queued.
   virtual Task<StoreRevision> commit(Transaction transaction, Durability durability = Durability::Now) = 0;
 
