@@ -239,7 +239,7 @@ void describe_traits(Node& schema, std::string_view help, const Traits& traits) 
   const bool list = schema.find("items") != nullptr;
   const bool map = schema.find("additionalProperties") != nullptr;
   if (!help.empty()) schema.set("description", help);
-  if (traits.secret) schema.set("writeOnly", true);
+  if (traits.hidden) schema.set("writeOnly", true);
   if (traits.observed) schema.set("readOnly", true);
   if (traits.bounded && !schema.find("format")) {
     schema.set("minimum", traits.low);

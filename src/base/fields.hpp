@@ -49,7 +49,7 @@ struct Name {
 
 struct Traits {
   bool required = false;
-  bool secret = false;    // never shown: redacted in answers and logs
+  bool hidden = false;    // never shown: redacted in answers and logs
   bool observed = false;  // set by the platform; refused in what users send
   double low = 0, high = 0;
   bool bounded = false;
@@ -61,7 +61,7 @@ struct Traits {
 };
 
 struct Required {};
-struct Secret {};
+struct Hidden {};
 struct Observed {};
 struct Between {
   double low, high;
@@ -80,7 +80,7 @@ struct Example {
 };
 
 inline constexpr Required required{};
-inline constexpr Secret secret{};
+inline constexpr Hidden hidden{};
 inline constexpr Observed observed{};
 constexpr Between between(double low, double high) { return {low, high}; }
 constexpr AtLeast at_least(std::size_t count) { return {count}; }
@@ -91,7 +91,7 @@ constexpr NotYet not_yet(std::string_view why) { return {why}; }
 constexpr Example example(std::string_view text) { return {text}; }
 
 constexpr void add(Traits& t, Required) { t.required = true; }
-constexpr void add(Traits& t, Secret) { t.secret = true; }
+constexpr void add(Traits& t, Hidden) { t.hidden = true; }
 constexpr void add(Traits& t, Observed) { t.observed = true; }
 constexpr void add(Traits& t, Between b) { t.bounded = true, t.low = b.low, t.high = b.high; }
 constexpr void add(Traits& t, AtLeast a) { t.at_least = a.count; }

@@ -41,7 +41,7 @@ constexpr auto fields(Of<Box>) {
       field("command", &Box::command, "What it runs."),
       field("memory", &Box::memory, "At most."),
       field("wait", &Box::wait, "How long."),
-      field("password", &Box::password, "Hidden.", secret),
+      field("password", &Box::password, "Hidden.", hidden),
       field("seen", &Box::seen, "Observed.", observed),
       field("privileged", &Box::privileged, "All rights.", not_yet("isolation first")),
   };

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Release, Deployment, Revision, Instance, Route, Volume, Job: from images to running copies.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/source.hpp"
+
+namespace tow {
+
+/// An immutable record of what can be deployed. Made by pipeline, or by deploy for an image.
+struct Release {
+  static constexpr std::string_view kind = "Release";
+  struct Spec {
+    std::string component;
+    std::string repository;
+    std::optional<Commit> commit;
+    std::string build;
+    std::string image;
+    std::string digest;
+    std::string reference;
+    Node score;
+    std::string root;
+    std::map<std::string, std::string> files;
+    std::string by;
+  };
+  using Status = Nothing;
+};
+constexpr auto fields(Of<Release::Spec>) {
+  using S = Release::Spec;
+  return std::tuple{
+      field("component", &S::component, "Of which component.", required),
+      field("repository", &S::repository, "Where its code lives; empty: it came as an image."),
+      field("commit", &S::commit, "What it was built from."),
+      field("build", &S::build, "The build that made the image."),
+      field("image", &S::image, "Id of its image in the image store.", required),
+      field("digest", &S::digest, "Digest of the image's manifest."),
+      field("reference", &S::reference, "What the image was asked for as."),
+      field("score", &S::score, "Its Score document, as it was in that commit.", required),
+      field("root", &S::root, "Folder of the Score document in the repository."),
+      field("files", &S::files,
+            "Content, in base64, of the repository's files that the Score document mounts."),
+      field("by", &S::by, "Who made it."),
+  };
+}
+
+enum class StrategyType { Rolling, Recreate };
+constexpr auto names(Of<StrategyType>) {
+  return std::array{Name<StrategyType>{StrategyType::Rolling, "rolling"},
+                    Name<StrategyType>{StrategyType::Recreate, "recreate"}};
+}
+
+/// Who set a value; the later in this list wins, and does not lose it to an earlier one.
+enum class SetBy { Default, Manifest, Person };
+constexpr auto names(Of<SetBy>) {
+  return std::array{Name<SetBy>{SetBy::Default, "default"}, Name<SetBy>{SetBy::Manifest, "towpath.yaml"},
+                    Name<SetBy>{SetBy::Person, "command"}};
+}
+
+/// The exact value of one configuration name in one revision: text, or a version of a secret.
+struct ConfigurationValue {
+  std::optional<std::string> value;
+  std::string secret;
+  int version = 0;
+  std::string from;
+};
+constexpr auto fields(Of<ConfigurationValue>) {
+  using S = ConfigurationValue;
+  return std::tuple{
+      field("value", &S::value, "The text; absent for a secret."),
+      field("secret", &S::secret, "Name of the Secret entity."),
+      field("version", &S::version, "Which version of that secret."),
+      field("from", &S::from, "Where it is set: \"project\", an environment, or COMPONENT.ENVIRONMENT."),
+  };
+}
+
+/// The configuration that a rollback brought back: it holds for every name that nobody set afterwards.
+struct Restored {
+  int revision = 0;
+  TimePoint since{};
+};
+constexpr auto fields(Of<Restored>) {
+  return std::tuple{
+      field("revision", &Restored::revision, "The revision whose configuration it is.", required),
+      field("since", &Restored::since, "When; what was set later counts.", required),
+  };
+}
+
+/// A component in an environment. Its spec is written by operations of deploy alone.
+struct Deployment {
+  static constexpr std::string_view kind = "Deployment";
+  struct Spec {
+    std::string component;
+    std::string environment;
+    std::string release;
+    int scale = 1;
+    SetBy scale_by = SetBy::Default;
+    StrategyType strategy = StrategyType::Rolling;
+    Node overrides;
+    std::optional<Restored> restored;
+    std::optional<TimePoint> restarted;
+    bool hold = false;
+    std::string cause;
+    std::string by;
+  };
+  enum class Phase { Pending, Progressing, Healthy, Degraded, Failed };
+  struct Status {
+    std::int64_t observed_generation = 0;
+    Phase phase = Phase::Pending;
+    std::string message;
+    int latest = 0;
+    int serving = 0;
+    int failed = 0;
+    int ready = 0;
+    std::vector<std::string> urls;
+    std::string address;
+  };
+};
+constexpr auto names(Of<Deployment::Phase>) {
+  using P = Deployment::Phase;
+  return std::array{Name<P>{P::Pending, "Pending"}, Name<P>{P::Progressing, "Progressing"},
+                    Name<P>{P::Healthy, "Healthy"}, Name<P>{P::Degraded, "Degraded"},
+                    Name<P>{P::Failed, "Failed"}};
+}
+constexpr auto fields(Of<Deployment::Spec>) {
+  using S = Deployment::Spec;
+  return std::tuple{
+      field("component", &S::component, "Which component.", required),
+      field("environment", &S::environment, "In which environment.", required),
+      field("release", &S::release, "The release that is wanted."),
+      field("scale", &S::scale, "How many instances.", between(0, 100)),
+      field("scaleBy", &S::scale_by, "Who set the scale."),
+      field("strategy", &S::strategy, "How a new revision replaces the old one."),
+      field("overrides", &S::overrides, "Merged over the release's Score document."),
+      field("restored", &S::restored, "The configuration that a rollback brought back."),
+      field("restarted", &S::restarted, "When a restart was last asked for."),
+      field("hold", &S::hold, "Pushes are refused."),
+      field("cause", &S::cause, "Why it was last changed: \"push\", \"rollback\", …"),
+      field("by", &S::by, "Who changed it last."),
+  };
+}
+constexpr auto fields(Of<Deployment::Status>) {
+  using S = Deployment::Status;
+  return std::tuple{
+      field("observedGeneration", &S::observed_generation, "The generation of the spec that this speaks of."),
+      field("phase", &S::phase, "How it is.", required),
+      field("message", &S::message, "What is going on, or wrong, in a sentence."),
+      field("latest", &S::latest, "Number of the newest revision."),
+      field("serving", &S::serving, "Number of the revision that has the traffic; 0: none."),
+      field("failed", &S::failed,
+            "Number of the newest revision that failed; 0: none since the one that serves."),
+      field("ready", &S::ready, "Instances that are ready, of the serving revision."),
+      field("urls", &S::urls, "Where it can be reached from outside."),
+      field("address", &S::address, "Its stable address inside the environment."),
+  };
+}
+
+/// Release and configuration: one exact setting of a deployment, named COMPONENT.ENVIRONMENT.NUMBER. Its uid
+/// names the engine's group. Owned by deploy.
+struct Revision {
+  static constexpr std::string_view kind = "Revision";
+  struct Spec {
+    std::string deployment;
+    int number = 0;
+    std::string release;
+    Node overrides;
+    std::map<std::string, ConfigurationValue> configuration;
+    std::optional<TimePoint> restarted;
+    int restores = 0;
+    std::string cause;
+    std::string by;
+  };
+  enum class Phase { Pending, Starting, Serving, Draining, Retired, Failed };
+  struct Status {
+    Phase phase = Phase::Pending;
+    std::string message;
+    int weight = 0;
+    std::optional<TimePoint> started;
+    std::optional<TimePoint> serving_since;
+    std::optional<TimePoint> draining_since;
+    std::optional<TimePoint> ended;
+  };
+};
+constexpr auto names(Of<Revision::Phase>) {
+  using P = Revision::Phase;
+  return std::array{Name<P>{P::Pending, "Pending"}, Name<P>{P::Starting, "Starting"},
+                    Name<P>{P::Serving, "Serving"}, Name<P>{P::Draining, "Draining"},
+                    Name<P>{P::Retired, "Retired"}, Name<P>{P::Failed, "Failed"}};
+}
+constexpr auto fields(Of<Revision::Spec>) {
+  using S = Revision::Spec;
+  return std::tuple{
+      field("deployment", &S::deployment, "COMPONENT.ENVIRONMENT.", required),
+      field("number", &S::number, "Counts from 1 in its deployment.", required),
+      field("release", &S::release, "What runs.", required),
+      field("overrides", &S::overrides, "Merged over the release's Score document."),
+      field("configuration", &S::configuration,
+            "Every configuration name with its exact value or secret version."),
+      field("restarted", &S::restarted, "The restart that made it, if one did."),
+      field("restores", &S::restores, "The revision that a rollback returned to; 0: none."),
+      field("cause", &S::cause, "Why it was made."),
+      field("by", &S::by, "Who made it."),
+  };
+}
+constexpr auto fields(Of<Revision::Status>) {
+  using S = Revision::Status;
+  return std::tuple{
+      field("phase", &S::phase, "How far it is.", required),
+      field("message", &S::message, "Why it failed, or waits."),
+      field("weight", &S::weight, "Its share of the traffic, in percent."),
+      field("started", &S::started, "When its first instance was asked for."),
+      field("servingSince", &S::serving_since, "When it got the traffic."),
+      field("drainingSince", &S::draining_since, "When it lost the traffic."),
+      field("ended", &S::ended, "When its last instance was gone."),
+  };
+}
+
+/// One running copy, as the engine sees it. Owned by deploy.
+struct Instance {
+  static constexpr std::string_view kind = "Instance";
+  struct Spec {
+    std::string revision;
+    std::string deployment;
+  };
+  struct Status {
+    std::string phase;
+    std::string address;
+    int restarts = 0;
+    std::optional<int> exit_code;
+    std::string reason;
+    std::optional<TimePoint> started;
+    std::optional<TimePoint> ready;
+  };
+};
+constexpr auto fields(Of<Instance::Spec>) {
+  return std::tuple{
+      field("revision", &Instance::Spec::revision, "Of which revision.", required),
+      field("deployment", &Instance::Spec::deployment, "Of which deployment.", required),
+  };
+}
+constexpr auto fields(Of<Instance::Status>) {
+  using S = Instance::Status;
+  return std::tuple{
+      field("phase", &S::phase, "Starting, Ready, Unready, Backoff, Stopping or Ended."),
+      field("address", &S::address, "Inside its environment's network."),
+      field("restarts", &S::restarts, "How often it was started again."),
+      field("exitCode", &S::exit_code, "Of its last end."),
+      field("reason", &S::reason, "Why it is not ready."),
+      field("started", &S::started, "When it was last started."),
+      field("ready", &S::ready, "When it last became ready."),
+  };
+}
+
+/// Host and path that lead to a deployment. Owned by deploy.
+struct Route {
+  static constexpr std::string_view kind = "Route";
+  struct Spec {
+    std::string deployment;
+    std::string host;
+    std::string path = "/";
+    std::uint16_t port = 0;
+  };
+  using Status = Nothing;
+};
+constexpr auto fields(Of<Route::Spec>) {
+  using S = Route::Spec;
+  return std::tuple{
+      field("deployment", &S::deployment, "COMPONENT.ENVIRONMENT.", required),
+      field("host", &S::host, "Host name.", required),
+      field("path", &S::path, "Path prefix."),
+      field("port", &S::port, "Port of the instances.", required),
+  };
+}
+
+/// Data that outlives instances. Its uid names it in the engine. Owned by deploy.
+struct Volume {
+  static constexpr std::string_view kind = "Volume";
+  struct Spec {
+    std::string component;
+    std::string environment;
+    std::string resource;
+  };
+  struct Status {
+    std::optional<Bytes> size;
+  };
+};
+constexpr auto fields(Of<Volume::Spec>) {
+  using S = Volume::Spec;
+  return std::tuple{
+      field("component", &S::component, "Who uses it; empty when it is shared.", required),
+      field("environment", &S::environment, "In which environment.", required),
+      field("resource", &S::resource, "The resource's identity in the Score document.", required),
+  };
+}
+constexpr auto fields(Of<Volume::Status>) {
+  return std::tuple{field("size", &Volume::Status::size, "What it holds, when last measured.")};
+}
+
+/// A command of a component that runs to its end in its environment. Owned by deploy.
+struct Job {
+  static constexpr std::string_view kind = "Job";
+  struct Spec {
+    std::string deployment;
+    std::string revision;
+    std::vector<std::string> command;
+    Duration deadline = std::chrono::hours{1};
+    std::string by;
+  };
+  struct Status {
+    WorkPhase phase = WorkPhase::Queued;
+    std::optional<int> exit_code;
+    std::string message;
+    std::optional<TimePoint> started;
+    std::optional<TimePoint> ended;
+  };
+};
+constexpr auto fields(Of<Job::Spec>) {
+  using S = Job::Spec;
+  return std::tuple{
+      field("deployment", &S::deployment, "Beside which deployment.", required),
+      field("revision", &S::revision, "With whose image and configuration.", required),
+      field("command", &S::command, "What runs.", required, at_least(1)),
+      field("deadline", &S::deadline, "It is ended after this."),
+      field("by", &S::by, "Who asked for it."),
+  };
+}
+constexpr auto fields(Of<Job::Status>) {
+  using S = Job::Status;
+  return std::tuple{
+      field("phase", &S::phase, "How far it is.", required),
+      field("exitCode", &S::exit_code, "How it ended."),
+      field("message", &S::message, "Why it failed."),
+      field("started", &S::started, "When it began."),
+      field("ended", &S::ended, "When it ended."),
+  };
+}
+
+}  // namespace tow
