@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What operations take and give: the words between the command line, the portal and the capabilities. Each
+// operation is declared once by its capability (api/api.hpp); its name stands here beside its types.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/deployment.hpp"
+
+namespace tow {
+
+/// deployments:deploy. Exactly one of release, image and `from` says what.
+struct DeployInput {
+  std::string component;
+  std::string environment;
+  std::string release;
+  std::string image;         // a reference; a release is made of it
+  Node score;                // with an image: its Score document; absent: the component's last, or inferred
+  std::string from;          // the environment whose release is taken
+  std::optional<int> scale;  // as towpath.yaml has it
+  std::optional<StrategyType> strategy;  // as towpath.yaml has it
+  Node overrides;                        // as towpath.yaml has it; null: as they are
+  std::string cause = "deploy";
+};
+constexpr auto fields(Of<DeployInput>) {
+  using S = DeployInput;
+  return std::tuple{
+      field("component", &S::component, "Which component.", required, at_least(1)),
+      field("environment", &S::environment, "In which environment.", required, at_least(1)),
+      field("release", &S::release, "The release to deploy."),
+      field("image", &S::image, "An image's reference, of which a release is made."),
+      field("score", &S::score, "Score document for the image."),
+      field("from", &S::from, "The environment whose release is taken."),
+      field("scale", &S::scale, "Instances, where nobody set them by command.", between(0, 100)),
+      field("strategy", &S::strategy, "How the new revision replaces the old one."),
+      field("overrides", &S::overrides, "Merged over the Score document."),
+      field("cause", &S::cause, "\"push\" or \"deploy\"."),
+  };
+}
+struct DeployOutput {
+  std::string deployment;
+  std::int64_t generation = 0;  // status.observedGeneration reaches it when the deployment has taken it up
+  std::string release;
+};
+constexpr auto fields(Of<DeployOutput>) {
+  using S = DeployOutput;
+  return std::tuple{
+      field("deployment", &S::deployment, "COMPONENT.ENVIRONMENT.", required),
+      field("generation", &S::generation, "The generation of the deployment's spec that says so.", required),
+      field("release", &S::release, "What was asked for."),
+  };
+}
+
+/// deployments/NAME:rollback
+struct RollbackInput {
+  int revision = 0;  // 0: the one that served before
+  bool hold = false;
+};
+constexpr auto fields(Of<RollbackInput>) {
+  return std::tuple{
+      field("revision", &RollbackInput::revision,
+            "The revision to return to; 0: the one that served before."),
+      field("hold", &RollbackInput::hold, "Refuse pushes until a deploy lifts it."),
+  };
+}
+struct RollbackOutput {
+  int revision = 0;
+  std::string release;
+  std::int64_t generation = 0;
+};
+constexpr auto fields(Of<RollbackOutput>) {
+  using S = RollbackOutput;
+  return std::tuple{
+      field("revision", &S::revision, "The revision that is returned to.", required),
+      field("release", &S::release, "Its release."),
+      field("generation", &S::generation, "The generation of the deployment's spec that says so.", required),
+  };
+}
+
+/// deployments/NAME:scale
+struct ScaleInput {
+  int count = 1;
+};
+constexpr auto fields(Of<ScaleInput>) {
+  return std::tuple{field("count", &ScaleInput::count, "Instances.", required, between(0, 100))};
+}
+
+/// deployments/NAME:restart, :unhold, configurations:set and others that only start something.
+struct Accepted {
+  std::int64_t generation = 0;
+  std::string message;
+};
+constexpr auto fields(Of<Accepted>) {
+  return std::tuple{
+      field("generation", &Accepted::generation, "Of the entity that was changed."),
+      field("message", &Accepted::message, "What was done."),
+  };
+}
+
+/// deployments/NAME:history
+struct HistoryEntry {
+  int revision = 0;
+  Revision::Phase phase = Revision::Phase::Pending;
+  std::string release;
+  std::optional<Commit> commit;
+  std::string cause;
+  std::string by;
+  std::optional<TimePoint> created;
+  std::vector<std::string> changes;  // "image", "config GREETING", …: against the revision before
+  int restores = 0;
+  std::string message;
+};
+constexpr auto fields(Of<HistoryEntry>) {
+  using S = HistoryEntry;
+  return std::tuple{
+      field("revision", &S::revision, "Its number.", required),
+      field("phase", &S::phase, "How it is.", required),
+      field("release", &S::release, "Its release."),
+      field("commit", &S::commit, "What its release was built from."),
+      field("cause", &S::cause, "Why it was made."),
+      field("by", &S::by, "Who made it."),
+      field("created", &S::created, "When."),
+      field("changes", &S::changes, "What differs from the revision before it."),
+      field("restores", &S::restores, "The revision that it brought back; 0: none."),
+      field("message", &S::message, "Why it failed."),
+  };
+}
+struct History {
+  std::vector<HistoryEntry> revisions;
+};
+constexpr auto fields(Of<History>) {
+  return std::tuple{field("revisions", &History::revisions, "Newest first.")};
+}
+
+/// configurations:set. Scope: "project", an environment, or COMPONENT.ENVIRONMENT.
+struct ConfigureInput {
+  std::string scope;
+  std::map<std::string, std::string> set;
+  std::vector<std::string> unset;
+};
+constexpr auto fields(Of<ConfigureInput>) {
+  using S = ConfigureInput;
+  return std::tuple{
+      field("scope", &S::scope, "\"project\", an environment, or COMPONENT.ENVIRONMENT.", required,
+            at_least(1)),
+      field("set", &S::set, "Values by name.",
+            matches("[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and underscores")),
+      field("unset", &S::unset, "Names to forget."),
+  };
+}
+
+/// deployments/NAME:configuration: every value that a component sees, and where it comes from.
+struct ConfigurationEntry {
+  std::string name;
+  std::optional<std::string> value;
+  bool is_secret = false;
+  std::string from;
+  std::vector<std::string> overrides;  // the scopes whose value it hides
+  bool missing = false;                // the Score document reads it, and nobody set it
+};
+constexpr auto fields(Of<ConfigurationEntry>) {
+  using S = ConfigurationEntry;
+  return std::tuple{
+      field("name", &S::name, "How the Score document reads it.", required),
+      field("value", &S::value, "The text; absent for a secret or a missing value."),
+      field("secret", &S::is_secret, "It is a secret."),
+      field("from", &S::from, "The scope that sets it, or \"revision N\" after a rollback."),
+      field("overrides", &S::overrides, "Scopes whose value it hides."),
+      field("missing", &S::missing, "It is read, and set nowhere."),
+  };
+}
+struct ConfigurationView {
+  std::vector<ConfigurationEntry> values;
+};
+constexpr auto fields(Of<ConfigurationView>) {
+  return std::tuple{field("values", &ConfigurationView::values, "By name.")};
+}
+
+/// secrets:set
+struct SecretInput {
+  std::string scope;
+  std::string name;
+  std::string value;
+};
+constexpr auto fields(Of<SecretInput>) {
+  using S = SecretInput;
+  return std::tuple{
+      field("scope", &S::scope, "\"project\", an environment, or COMPONENT.ENVIRONMENT.", required,
+            at_least(1)),
+      field("name", &S::name, "How the Score document reads it.", required,
+            matches("[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and underscores")),
+      field("value", &S::value, "The value. It is sealed at once, and nobody can read it back.", required,
+            hidden),
+  };
+}
+/// secrets:remove
+struct SecretName {
+  std::string scope;
+  std::string name;
+};
+constexpr auto fields(Of<SecretName>) {
+  return std::tuple{field("scope", &SecretName::scope, "Its scope.", required, at_least(1)),
+                    field("name", &SecretName::name, "Its name.", required, at_least(1))};
+}
+
+/// deployments/NAME:logs and jobs/NAME:logs (streams of LogEntry)
+struct LogInput {
+  std::optional<Duration> since;
+  int tail = 0;
+  std::string grep;
+  bool follow = false;
+  bool previous = false;
+};
+constexpr auto fields(Of<LogInput>) {
+  using S = LogInput;
+  return std::tuple{
+      field("since", &S::since, "Only lines younger than this."),
+      field("tail", &S::tail, "Only the last lines; 0: all.", between(0, 1e6)),
+      field("grep", &S::grep, "Only lines that match this regular expression (RE2)."),
+      field("follow", &S::follow, "Go on with what comes."),
+      field("previous", &S::previous, "Of the revision before the one that serves."),
+  };
+}
+struct LogEntry {
+  TimePoint time{};
+  std::string source;  // the instance's short name
+  std::string text;
+  bool error = false;
+};
+constexpr auto fields(Of<LogEntry>) {
+  using S = LogEntry;
+  return std::tuple{
+      field("time", &S::time, "When it was written.", required),
+      field("source", &S::source, "The instance or step that wrote it."),
+      field("text", &S::text, "The line.", required),
+      field("error", &S::error, "It came on standard error."),
+  };
+}
+
+/// pipelineruns/NAME:follow and deployments/NAME:follow (streams of Progress): ends when the work has ended.
+struct FollowInput {
+  std::int64_t generation = 0;  // for a deployment: until this generation of its spec has ended
+};
+constexpr auto fields(Of<FollowInput>) {
+  return std::tuple{
+      field("generation", &FollowInput::generation, "Until this generation has ended; 0: the newest.")};
+}
+struct Progress {
+  std::string source;  // "web build", "web deploy"
+  std::string text;
+  std::optional<WorkPhase> phase;  // with the last line of a source
+};
+constexpr auto fields(Of<Progress>) {
+  using S = Progress;
+  return std::tuple{
+      field("source", &S::source, "What speaks."),
+      field("text", &S::text, "One line for people.", required),
+      field("phase", &S::phase, "How it ended, with its last line."),
+  };
+}
+
+/// repositories:pushed. Told by the hook of a repository; answers with the runs that the push set in motion.
+struct PushedInput {
+  std::string repository;
+};
+constexpr auto fields(Of<PushedInput>) {
+  return std::tuple{field("repository", &PushedInput::repository, "Which repository.", required)};
+}
+struct PushedOutput {
+  std::vector<std::string> runs;
+  std::vector<std::string> notes;
+};
+constexpr auto fields(Of<PushedOutput>) {
+  return std::tuple{field("runs", &PushedOutput::runs, "Names of the PipelineRuns."),
+                    field("notes", &PushedOutput::notes, "What did not start a run, and why.")};
+}
+
+/// deployments/NAME:exec and :run (terminals)
+struct ExecInput {
+  std::vector<std::string> command;
+  std::string instance;
+  bool terminal = false;
+  int columns = 80;
+  int rows = 24;
+};
+constexpr auto fields(Of<ExecInput>) {
+  using S = ExecInput;
+  return std::tuple{
+      field("command", &S::command, "What runs; empty: a shell."),
+      field("instance", &S::instance, "In which instance; empty: a ready one."),
+      field("terminal", &S::terminal, "With a terminal."),
+      field("columns", &S::columns, "Width of the terminal.", between(1, 1000)),
+      field("rows", &S::rows, "Height of the terminal.", between(1, 1000)),
+  };
+}
+
+/// deployments/NAME:status
+struct InstanceStatus {
+  std::string name;
+  int revision = 0;
+  std::string phase;
+  int restarts = 0;
+  std::string reason;
+  std::optional<TimePoint> started;
+  double cpu = 0;  // cores, over the last interval
+  Bytes memory;
+  Bytes memory_limit;
+};
+constexpr auto fields(Of<InstanceStatus>) {
+  using S = InstanceStatus;
+  return std::tuple{
+      field("name", &S::name, "Short name.", required),
+      field("revision", &S::revision, "Of which revision."),
+      field("phase", &S::phase, "How it is."),
+      field("restarts", &S::restarts, "How often it was started again."),
+      field("reason", &S::reason, "Why it is not ready."),
+      field("started", &S::started, "Since when."),
+      field("cpu", &S::cpu, "Cores in use."),
+      field("memory", &S::memory, "In use."),
+      field("memoryLimit", &S::memory_limit, "At most."),
+  };
+}
+struct GoldenSignals {
+  double requests_per_second = 0;
+  double error_ratio = 0;
+  double response_ms = 0;
+  int sessions = 0;
+};
+constexpr auto fields(Of<GoldenSignals>) {
+  using S = GoldenSignals;
+  return std::tuple{
+      field("requestsPerSecond", &S::requests_per_second, "Over the last minute."),
+      field("errorRatio", &S::error_ratio,
+            "Share of answers with a status of 500 and above, over the last minute."),
+      field("responseMs", &S::response_ms, "Average time to the first byte."),
+      field("sessions", &S::sessions, "Open now."),
+  };
+}
+struct DeploymentStatus {
+  std::string deployment;
+  Deployment::Phase phase = Deployment::Phase::Pending;
+  std::string message;
+  std::string release;
+  std::optional<Commit> commit;
+  int serving = 0;
+  int latest = 0;
+  int scale = 0;
+  SetBy scale_by = SetBy::Default;
+  bool hold = false;
+  std::vector<std::string> urls;
+  std::vector<InstanceStatus> instances;
+  std::optional<GoldenSignals> signals;
+};
+constexpr auto fields(Of<DeploymentStatus>) {
+  using S = DeploymentStatus;
+  return std::tuple{
+      field("deployment", &S::deployment, "COMPONENT.ENVIRONMENT.", required),
+      field("phase", &S::phase, "How it is.", required),
+      field("message", &S::message, "What is going on, or wrong."),
+      field("release", &S::release, "What runs."),
+      field("commit", &S::commit, "What it was built from."),
+      field("serving", &S::serving, "The revision that has the traffic."),
+      field("latest", &S::latest, "The newest revision."),
+      field("scale", &S::scale, "Instances wanted."),
+      field("scaleBy", &S::scale_by, "Who set that."),
+      field("hold", &S::hold, "Pushes are refused."),
+      field("urls", &S::urls, "Where it can be reached from outside."),
+      field("instances", &S::instances, "Its running copies."),
+      field("signals", &S::signals, "What the proxy sees; absent where nothing comes by way of it."),
+  };
+}
+
+/// tokens:create
+struct TokenInput {
+  std::string subject;
+  std::string description;
+  std::optional<Duration> lifetime;
+};
+constexpr auto fields(Of<TokenInput>) {
+  using S = TokenInput;
+  return std::tuple{
+      field("subject", &S::subject, "Whose; empty: one's own."),
+      field("description", &S::description, "Where it is used."),
+      field("lifetime", &S::lifetime, "How long it holds; absent: for good."),
+  };
+}
+/// tokens:exchange turns a one-time invitation into a token.
+struct ExchangeInput {
+  std::string invitation;
+};
+constexpr auto fields(Of<ExchangeInput>) {
+  return std::tuple{
+      field("invitation", &ExchangeInput::invitation, "What `tow admin invite` printed.", required, hidden)};
+}
+struct TokenOutput {
+  std::string token;
+  std::string name;
+  std::string subject;
+};
+constexpr auto fields(Of<TokenOutput>) {
+  using S = TokenOutput;
+  return std::tuple{
+      field("token", &S::token, "Shown once.", required),
+      field("name", &S::name, "Of the Token entity."),
+      field("subject", &S::subject, "Whose calls it makes."),
+  };
+}
+
+}  // namespace tow
