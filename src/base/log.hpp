@@ -5,7 +5,10 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <string_view>
+
+#include "base/units.hpp"
 
 namespace tow::log {
 
@@ -14,6 +17,8 @@ enum class Level { Debug, Info, Warning, Error };
 void set_level(Level level);
 bool enabled(Level level);
 void write(Level level, std::string_view area, std::string_view message);
+/// The line that write() writes, with its end; line breaks and control characters in the message are escaped.
+std::string line(TimePoint time, Level level, std::string_view area, std::string_view message);
 
 template <class... Args>
 void debug(std::string_view area, fmt::format_string<Args...> text, Args&&... args) {

@@ -25,7 +25,10 @@ struct Command {
   Duration deadline = std::chrono::seconds{60};  // then SIGTERM, and SIGKILL two seconds later
   std::size_t output_limit = 1 << 20;            // bytes kept of each stream; the rest is read and dropped
   std::map<int, int> descriptors;                // child's number -> ours, dup'ed into the child
-  bool own_session = false;                      // setsid; the deadline then ends the whole process group
+  bool own_session = false;  // setsid; the deadline and a cancellation then end the whole process group
+  bool outlives_us = false;  // else the kernel kills it when this process (the starting thread) ends
+  /// How long, after its exit, what it left running may keep its output open before it is cut off.
+  Duration linger = std::chrono::seconds{1};
 };
 
 /// The command as one line for logs and tests, arguments quoted where needed; never the input or environment.
@@ -52,7 +55,9 @@ Task<Outcome> run(Command command, LineSink sink = {});
 /// As run, but a non-zero exit or a deadline throws Error{Internal or Timeout} with the end of its stderr.
 Task<Outcome> run_checked(Command command);
 
-/// A child whose streams the caller moves itself (git http-backend, an exec). Not thread-safe.
+/// A child whose streams the caller moves itself (git http-backend, an exec). Each stream, and wait(), may be
+/// used by a task of its own; apart from that not thread-safe. Every wait throws Error{Cancelled} when its
+/// task is cancelled, and can be repeated.
 class Child {
  public:
   /// Starts it. `command.input`, `deadline` and `output_limit` are not used.
@@ -63,10 +68,12 @@ class Child {
   int pid() const;
   /// Bytes of standard output (or error); an empty string at its end.
   Task<std::string> read(Stream stream = Stream::Out);
+  /// Throws Error{Unavailable} when it reads no more. `bytes` stay the caller's until this returns.
   Task<> write(std::string_view bytes);
   void close_input();
+  /// Nothing happens when it has ended already.
   void signal(int number);
-  /// Reaps it: exit code, or 128 + signal.
+  /// Reaps it: exit code, or 128 + signal. May be called again.
   Task<int> wait();
 
  private:

@@ -6,6 +6,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +20,13 @@ namespace tow {
 template <class T = void>
 using Task = boost::asio::awaitable<T>;
 using Executor = boost::asio::any_io_executor;
+
+/// A cancelled task gets an exception out of what it awaits, and out of everything that it awaits later:
+/// Error{Cancelled} or Asio's operation_aborted. This knows both.
+bool is_cancellation(const std::exception_ptr& error);
+
+/// `co_await while_cleaning_up();` lets a task that was cancelled await again what it must to leave no trace.
+inline auto while_cleaning_up() { return boost::asio::this_coro::throw_if_cancelled(false); }
 
 /// Owns every task that is started in it: none is detached. Cancelling asks each of them to end (what it
 /// awaits then throws Error{Cancelled} or an Asio error); joining waits until all have ended. The destructor
@@ -35,7 +43,9 @@ class Scope {
   /// Starts the task on the scope's executor. After cancel() it is dropped unstarted.
   void spawn(Task<> task);
   void cancel();
-  /// Waits until every task has ended. May be called more than once.
+  /// Waits until every task has ended; never from inside one of them. May be called more than once. When the
+  /// joining task is cancelled, the scope is, too, is waited for all the same, and Error{Cancelled} is
+  /// thrown.
   Task<> join();
   std::size_t running() const;
   const Executor& executor() const;
@@ -44,6 +54,10 @@ class Scope {
   struct State;
   std::shared_ptr<State> state_;
 };
+
+/// Runs `body` with a scope on the caller's executor. However the body ends, the scope is then cancelled and
+/// joined, so that no task outlives what it refers to; what the body threw is thrown again.
+Task<> with_scope(std::string name, std::function<Task<>(Scope&)> body);
 
 /// A flag that tasks wait for. notify() wakes all who wait now, and the next who waits if nobody does
 /// (so that a notification between "looked" and "waits" is not lost). Thread-safe.
