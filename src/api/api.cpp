@@ -114,12 +114,14 @@ Task<Node> read_input(http::Request& request) {
   co_return parse_json(text);
 }
 
-Task<> handle(Api::State& state, http::Request& request, http::Responder& responder) {
+}  // namespace
+
+Task<> Api::State::handle(http::Request& request, http::Responder& responder) {
   const auto address = parse_address(request.param("rest"));
-  Call call{.subject = {}, .target = address.key, .time = state.settings.clock.now()};
-  const AnyOperation* operation = address.verb.empty() ? nullptr : &state.find(address);
+  Call call{.subject = {}, .target = address.key, .time = settings.clock.now()};
+  const AnyOperation* operation = address.verb.empty() ? nullptr : &find(address);
   if (!operation || operation->permission != Permission::None)
-    call.subject = co_await state.settings.gate.authenticate(request);
+    call.subject = co_await settings.gate.authenticate(request);
 
   if (operation) {
     const bool wants_post = operation->shape == Shape::Unary;
@@ -127,32 +129,30 @@ Task<> handle(Api::State& state, http::Request& request, http::Responder& respon
       throw fail(Code::Invalid, "{} is called with {}", operation->name, wants_post ? "POST" : "GET");
     if (operation->shape == Shape::Unary) {
       Node input = co_await read_input(request);
-      const Node output = co_await state.call_unary(*operation, std::move(call), std::move(input));
+      const Node output = co_await call_unary(*operation, std::move(call), std::move(input));
       responder.send(http::Response::json(to_json(output)));
       co_return;
     }
     Node input = input_of_query(request.query, operation->input);
-    state.authorize(call, operation->permission);
+    authorize(call, operation->permission);
     if (operation->shape == Shape::Stream)
-      co_await state.stream(*operation, std::move(call), std::move(input), responder);
+      co_await stream(*operation, std::move(call), std::move(input), responder);
     else
-      co_await state.terminal(*operation, std::move(call), std::move(input), responder);
+      co_await terminal(*operation, std::move(call), std::move(input), responder);
   } else if (request.method == "GET" || request.method == "HEAD") {
-    state.authorize(call, Permission::Read);
+    authorize(call, Permission::Read);
     if (request.query.has("watch"))
-      co_await state.watch(address, request, responder);
+      co_await watch(address, request, responder);
     else
-      co_await state.read(address, request, responder, std::move(call));
+      co_await read(address, request, responder, std::move(call));
   } else if (request.method == "PUT" || request.method == "POST") {
-    co_await state.write(address, request, responder, std::move(call));
+    co_await write(address, request, responder, std::move(call));
   } else if (request.method == "DELETE") {
-    co_await state.remove(address, responder, std::move(call));
+    co_await remove(address, responder, std::move(call));
   } else {
     throw fail(Code::Invalid, "{} is not used here: GET, PUT, POST or DELETE", request.method);
   }
 }
-
-}  // namespace
 
 void Api::mount(http::Router& router) {
   router.add("GET", "/api/v1/openapi.json", [this](http::Request&, http::Responder& responder) -> Task<> {
@@ -160,7 +160,7 @@ void Api::mount(http::Router& router) {
     co_return;
   });
   router.add("*", "/api/v1/{rest...}", [this](http::Request& request, http::Responder& responder) -> Task<> {
-    co_await handle(*state_, request, responder);
+    co_await state_->handle(request, responder);
   });
 }
 

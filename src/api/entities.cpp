@@ -119,6 +119,7 @@ Task<> Api::State::watch(const Address& address, http::Request& request, http::R
     text += http::Events::encode(std::to_string(snapshot->revision()), "listed", "{}");
     co_await events.write(text);
   }
+  std::string lost;
   try {
     while (true) {
       const auto changes = co_await watch->next();
@@ -127,11 +128,10 @@ Task<> Api::State::watch(const Address& address, http::Request& request, http::R
         if (concerns(*change.record)) text += encode_change(change);
       if (!text.empty()) co_await events.write(text);
     }
-  } catch (const store::WatchLost& lost) {
-    Node problem = Node::Map{{"detail", lost.message()}};
-    const auto data = to_json(problem);
-    co_await events.send({}, "lost", data);
+  } catch (const store::WatchLost& error) {
+    lost = to_json(Node::Map{{"detail", error.message()}});
   }
+  co_await events.send({}, "lost", lost);
 }
 
 Task<> Api::State::write(const Address& address, http::Request& request, http::Responder& responder,

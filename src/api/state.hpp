@@ -29,6 +29,8 @@ struct Api::State {
   Task<> record_event(const Call& call, std::string action, std::string message);
   Task<Node> call_unary(const AnyOperation& operation, Call call, Node input);
 
+  Task<> handle(http::Request& request, http::Responder& responder);
+
   // entities.cpp
   Task<> read(const Address& address, http::Request& request, http::Responder& responder, Call call);
   Task<> watch(const Address& address, http::Request& request, http::Responder& responder);
