@@ -262,13 +262,12 @@ constexpr auto fields(Of<Progress>) {
   };
 }
 
-/// repositories/NAME:pushed. Told by the hook of a repository; answers with the runs that the push set in
-/// motion.
+/// repositories:pushed. Told by the hook of a repository; answers with the runs that the push set in motion.
 struct PushedInput {
-  std::string by;
+  std::string repository;
 };
 constexpr auto fields(Of<PushedInput>) {
-  return std::tuple{field("by", &PushedInput::by, "Who pushed; believed only from the machine itself.")};
+  return std::tuple{field("repository", &PushedInput::repository, "Which repository.", required)};
 }
 struct PushedOutput {
   std::vector<std::string> runs;
@@ -374,7 +373,7 @@ constexpr auto fields(Of<DeploymentStatus>) {
   };
 }
 
-/// tokens:create, and tokens:invite for an invitation that is good once
+/// tokens:create
 struct TokenInput {
   std::string subject;
   std::string description;

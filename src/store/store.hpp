@@ -34,7 +34,8 @@ struct Write {
 class Transaction {
  public:
   /// uid, times, generation and revision are set by the store (a uid that is given is kept).
-  /// Error{AlreadyExists} when the key is taken, also by an entity that is marked for deletion.
+  /// Error{AlreadyExists} when the key is taken, also by an entity that is marked for deletion, or the uid
+  /// is; Error{FailedPrecondition} when it has an owner that does not exist.
   Transaction& create(Record draft);
   /// Error{NotFound}; Error{Conflict} when `if_revision` is not its revision. An equal spec changes nothing:
   /// neither generation nor revision, and no watcher hears of it. The same holds for status and metadata.
@@ -42,10 +43,12 @@ class Transaction {
   Transaction& put_status(Key key, std::string json, std::optional<StoreRevision> if_revision = {});
   Transaction& put_metadata(Key key, Labels labels, Labels annotations,
                             std::optional<StoreRevision> if_revision = {});
+  /// Error{FailedPrecondition} when the entity is marked for deletion and does not have it yet.
   Transaction& add_finalizer(Key key, std::string name);
   /// The last one of an entity marked for deletion removes it.
   Transaction& remove_finalizer(Key key, std::string name);
   /// Marks it for deletion; without finalizers it goes at once. Nothing when it is marked already.
+  /// Error{NotFound}; Error{Conflict}.
   /// What it owns (by owner uid) is erased by the store's collector in later transactions.
   Transaction& erase(Key key, std::optional<StoreRevision> if_revision = {});
 
@@ -99,8 +102,10 @@ class WatchLost : public Error {
 class Watch {
  public:
   virtual ~Watch() = default;
-  /// Waits for at least one change and returns all that are there (at most 1,000). Throws WatchLost,
-  /// Error{Cancelled}; Error{Unavailable} when the store closes.
+  /// Waits for at least one change and returns all that are there (about 1,000 at most: a transaction is
+  /// never split, so that the revision of the last change is a place to go on from). An entity whose labels
+  /// change so that it leaves the filter is seen as Removed. Throws WatchLost, Error{Cancelled};
+  /// Error{Unavailable} when the store closes.
   virtual Task<std::vector<Change>> next() = 0;
 };
 
@@ -108,20 +113,22 @@ class Watch {
 struct Query {
   Filter filter;
   StoreRevision before = 0;  // 0: from the newest; else the created_revision to go on below
-  std::size_t limit = 100;
+  std::size_t limit = 100;   // more when the last transaction of the page created several
 };
 
 class Store {
  public:
   virtual ~Store() = default;
 
-  /// Durable when it returns. Throws Error: AlreadyExists, NotFound, Conflict (nothing of it applied),
-  /// Exhausted (disk full), Unavailable (the disk failed; the store is read-only until it is opened again).
-  /// Not interrupted by cancellation once it is queued.
+  /// Durable when it returns. Its revision, or the last one when it changed nothing. Throws Error:
+  /// AlreadyExists, NotFound, Conflict (nothing of it applied), Exhausted (disk full), Unavailable (the disk
+  /// failed; the store is read-only until it is opened again). Not interrupted by cancellation once it is
+  /// queued.
   virtual Task<StoreRevision> commit(Transaction transaction, Durability durability = Durability::Now) = 0;
 
   virtual SnapshotPtr snapshot() const = 0;
-  /// Changes after `from` (that is: from + 1 and later) that match.
+  /// Changes after `from` (that is: from + 1 and later) that match. A `from` that this store has not reached
+  /// yet, or has compacted, makes the first next() throw WatchLost.
   virtual std::unique_ptr<Watch> watch(StoreRevision from, Filter filter = {}) = 0;
 
   /// Hot and cold kinds alike.
@@ -137,9 +144,10 @@ class Store {
   /// The last revision committed at or before a time.
   virtual Task<StoreRevision> revision_at(TimePoint time) = 0;
 
-  /// Forgets history before a time; what exists now stays. Also removes earlier versions of `purge` for good
-  /// (a secret's rotation).
+  /// Forgets history before a time; what exists now stays. Commits go on meanwhile.
   virtual Task<> compact(TimePoint before) = 0;
+  /// Removes the earlier versions of an entity for good (a secret's rotation), also of those before it that
+  /// had its key: there they are missing in history, and a watch that goes on from there misses them, too.
   virtual Task<> purge_history(Key key) = 0;
 
   /// Ends watches, waits for what is queued, checkpoints. Nothing may be called afterwards.

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The thread that commits: it takes whatever waits as one batch, so that all of it shares one fsync, and does
+// what else must happen in order with the commits (collecting, compaction) a slice at a time between batches.
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "store/ledger.hpp"
+
+namespace tow::store {
+
+class GroupCommit {
+ public:
+  /// How long a commit that may wait for company waits, in real time.
+  GroupCommit(Ledger& ledger, std::chrono::milliseconds soon);
+  /// stop()s.
+  ~GroupCommit();
+
+  Task<StoreRevision> commit(Transaction transaction, Durability durability);
+  /// Runs `slice` between batches until it returns false. What it throws is thrown here.
+  Task<> run(std::function<bool()> slice);
+  /// Finishes what is queued, refuses what comes later, and waits for the thread. May be called twice.
+  void stop();
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Waiting : Commit {
+    Durability durability;
+    Time since;
+    std::function<void()> resume;
+  };
+  struct Job {
+    std::function<bool()> slice;
+    std::exception_ptr error;
+    std::function<void()> resume;
+  };
+
+  void loop();
+  bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  std::vector<std::shared_ptr<Waiting>> take_batch();
+  void commit_batch(std::span<const std::shared_ptr<Waiting>> batch);
+  void run_slice();
+  void refuse_jobs();
+
+  Ledger& ledger_;
+  const std::chrono::milliseconds soon_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<Waiting>> queue_;
+  std::size_t urgent_ = 0;  // in the queue, that do not wait for company
+  std::deque<std::shared_ptr<Job>> jobs_;
+  Time retry_orphans_{};
+  bool searching_ = true;  // for what was orphaned before the store was opened
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tow::store
