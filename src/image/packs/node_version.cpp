@@ -13,7 +13,8 @@ namespace {
 /// What nodejs of Debian 12 is. Its security updates keep the major and minor version.
 constexpr Version kDebian{18, 20, 4};
 
-/// The majors of npm's "node" package that the npm of towpath/node runs on, in the order in which an open range
+/// The majors of npm's "node" package that the npm of towpath/node runs on, in the order in which an open
+/// range
 /// (">=20") gets them: long-term support first, the newest of them before the others.
 constexpr int kMajors[] = {24, 22, 20, 26, 25, 23, 21, 18};
 constexpr int kNewest = 26;
@@ -24,9 +25,8 @@ struct Codename {
   std::string_view range;
 };
 constexpr Codename kCodenames[] = {
-    {"lts/*", "24"},    {"lts", "24"},      {"lts/hydrogen", "18"}, {"lts/iron", "20"},
-    {"lts/jod", "22"},  {"lts/krypton", "24"}, {"node", "26"},      {"latest", "26"},
-    {"current", "26"},  {"stable", "26"},
+    {"lts/*", "24"},       {"lts", "24"},  {"lts/hydrogen", "18"}, {"lts/iron", "20"}, {"lts/jod", "22"},
+    {"lts/krypton", "24"}, {"node", "26"}, {"latest", "26"},       {"current", "26"},  {"stable", "26"},
 };
 static_assert(kNewest == 26);
 
@@ -56,7 +56,8 @@ NodeChoice choose_node(std::string_view asked, std::string_view where) {
     const auto exact = range->exact();
     return from_npm(exact ? to_string(*exact) : text);
   }
-  throw fail(Code::Invalid, "{} asks for Node {}, which cannot be had here; there are {}", where, asked, kThereAre);
+  throw fail(Code::Invalid, "{} asks for Node {}, which cannot be had here; there are {}", where, asked,
+             kThereAre);
 }
 
 }  // namespace tow::image::packs

@@ -30,7 +30,8 @@ TEST(NodeVersion, IsHonoured) {
       {"newer than Debian's of the same major", "18.20.8", "18.20.8"},
   };
   for (const auto& one : cases)
-    EXPECT_EQ(choose_node(one.asked, ".nvmrc").npm_version, one.npm_version) << one.reason << ": " << one.asked;
+    EXPECT_EQ(choose_node(one.asked, ".nvmrc").npm_version, one.npm_version)
+        << one.reason << ": " << one.asked;
 }
 
 TEST(NodeVersion, WhatCannotBeHadIsNamed) {

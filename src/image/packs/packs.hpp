@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a source tree is, and the Containerfile that builds it. Pure over the files of the tree: nothing is run,
-// fetched or written, and no symbolic link is followed out of it. Thread-safe.
+// What a source tree is, and the Containerfile that builds it. Pure over the files of the tree: nothing is
+// run, fetched or written, and no symbolic link is followed out of it. Thread-safe.
 
 #include <filesystem>
 #include <string>
@@ -10,11 +10,11 @@
 
 namespace tow::image::packs {
 
-/// `component` is relative to `context` (empty or "." for the context itself). A Containerfile or Dockerfile of
-/// the component's own wins over every pack: then `pack` is empty and `containerfile` its text.
-/// With neither, `containerfile` is empty and `explanation` says what was looked for.
-/// Throws Error{Invalid} for a version that cannot be had or a file that cannot be understood, Error{Unsupported}
-/// for a way to declare dependencies that no pack knows.
+/// `component` is relative to `context` (empty or "." for the context itself). A Containerfile or Dockerfile
+/// of the component's own wins over every pack: then `pack` is empty and `containerfile` its text. With
+/// neither, `containerfile` is empty and `explanation` says what was looked for. Throws Error{Invalid} for a
+/// version that cannot be had or a file that cannot be understood, Error{Unsupported} for a way to declare
+/// dependencies that no pack knows.
 Detection detect(const std::filesystem::path& context, const std::filesystem::path& component = {});
 
 /// What a build by a pack leaves out of the context when the source has no ignore file of its own.

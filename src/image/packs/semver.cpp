@@ -23,10 +23,14 @@ std::string_view trim(std::string_view text) {
 Version after(const Partial& partial) {
   const auto& v = partial.version;
   switch (partial.parts) {
-    case 0: return kBeyondAll;
-    case 1: return {v.major + 1, 0, 0};
-    case 2: return {v.major, v.minor + 1, 0};
-    default: return {v.major, v.minor, v.patch + 1};
+    case 0:
+      return kBeyondAll;
+    case 1:
+      return {v.major + 1, 0, 0};
+    case 2:
+      return {v.major, v.minor + 1, 0};
+    default:
+      return {v.major, v.minor, v.patch + 1};
   }
 }
 
@@ -52,8 +56,10 @@ std::vector<std::string> words(std::string_view text) {
   while (!(text = trim(text)).empty()) {
     const auto end = std::min(text.find_first_of(" \t,"), text.size());
     const std::string word{text.substr(0, end)};
-    if (joins) result.back() += word;
-    else if (!word.empty()) result.push_back(word);
+    if (joins)
+      result.back() += word;
+    else if (!word.empty())
+      result.push_back(word);
     joins = !result.empty() && result.back().find_first_not_of("<>=~^") == std::string::npos;
     text.remove_prefix(std::min(end + 1, text.size()));
   }
@@ -84,7 +90,8 @@ std::optional<Partial> parse_partial(std::string_view text) {
     if (result.parts == 3) return {};
     int& value = *parts[result.parts++];
     const auto [stop, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-    if (error != std::errc{} || stop != part.data() + part.size() || value < 0 || value > 1'000'000) return {};
+    if (error != std::errc{} || stop != part.data() + part.size() || value < 0 || value > 1'000'000)
+      return {};
     if (end == text.size()) return result;
     text.remove_prefix(end + 1);
   }
@@ -134,8 +141,8 @@ std::optional<Range> Range::parse(std::string_view text) {
 }
 
 bool Range::accepts(const Version& version) const {
-  return std::ranges::any_of(
-      intervals_, [&](const Interval& one) { return one.from <= version && version < one.until; });
+  return std::ranges::any_of(intervals_,
+                             [&](const Interval& one) { return one.from <= version && version < one.until; });
 }
 
 std::optional<Version> Range::lowest() const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Versions and version ranges as npm writes them (https://docs.npmjs.com/cli/v10/configuring-npm/package-json#engines
-// and the grammar of npm's semver), as far as whole releases go: pre-releases are not told apart.
+// Versions and version ranges as npm writes them
+// (https://docs.npmjs.com/cli/v10/configuring-npm/package-json#engines and the grammar of npm's semver), as
+// far as whole releases go: pre-releases are not told apart.
 
 #include <compare>
 #include <optional>
@@ -40,8 +41,8 @@ class Range {
 
  private:
   struct Interval {
-    Version from;            // inclusive
-    Version until;           // exclusive
+    Version from;   // inclusive
+    Version until;  // exclusive
   };
   std::vector<Interval> intervals_;
 };

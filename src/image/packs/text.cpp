@@ -20,8 +20,10 @@ std::string quoted(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') result += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) result += fmt::format("\\u{:04x}", static_cast<int>(c));
-    else result += c;
+    if (static_cast<unsigned char>(c) < 0x20)
+      result += fmt::format("\\u{:04x}", static_cast<int>(c));
+    else
+      result += c;
   }
   return result + "\"";
 }
@@ -41,8 +43,8 @@ bool is_assignment(std::string_view word) {
   return equals != std::string_view::npos && equals > 0 && is_plain(word.substr(0, equals), "_");
 }
 
-/// Where the last simple command of a shell line begins, or nothing when the line is more than commands joined
-/// by "&&", "||" and ";" (pipes, subshells, background jobs, several lines).
+/// Where the last simple command of a shell line begins, or nothing when the line is more than commands
+/// joined by "&&", "||" and ";" (pipes, subshells, background jobs, several lines).
 std::optional<std::size_t> last_command(std::string_view line) {
   std::size_t begin = 0;
   char quote = 0;
@@ -59,7 +61,7 @@ std::optional<std::size_t> last_command(std::string_view line) {
       begin = ++i + 1;
     } else if (c == ';') {
       begin = i + 1;
-    } else if (std::string_view{"&|()`{}\n#"}.contains(c) && !line.substr(0, i).ends_with('$')) {
+    } else if (std::string_view{"&|()`{\n#"}.contains(c) && !line.substr(0, i).ends_with('$')) {
       return {};
     } else if (line.substr(i).starts_with("$(")) {
       return {};
@@ -126,8 +128,8 @@ std::vector<std::string> start_command(std::string_view line) {
       rest = next == std::string_view::npos ? std::string_view{} : rest.substr(next);
     }
     const auto command = rest.substr(0, rest.find_first_of(" \t"));
-    constexpr std::array<std::string_view, 12> builtins = {"exec", "cd",   "export", "if",  "for",  "while",
-                                                           "test", "set",  "exit",   "wait", "[",    "trap"};
+    constexpr std::array<std::string_view, 12> builtins = {"exec", "cd",  "export", "if",   "for", "while",
+                                                           "test", "set", "exit",   "wait", "[",   "trap"};
     if (!command.empty() && !is_assignment(command) && std::ranges::find(builtins, command) == builtins.end())
       script.insert(static_cast<std::size_t>(rest.data() - line.data()), "exec ");
   }

@@ -19,8 +19,8 @@ std::string exec_form(std::span<const std::string> words);
 /// "COPY --chown=app web/package.json ./"; paths with unusual characters are quoted as COPY wants it.
 std::string copy(std::vector<std::string> sources, std::string_view target, std::string_view flags = {});
 
-/// What CMD gets for a command line of a package.json or a Procfile: its words when it is a plain command, else a
-/// shell which replaces itself by the last command, so that signals reach the program.
+/// What CMD gets for a command line of a package.json or a Procfile: its words when it is a plain command,
+/// else a shell which replaces itself by the last command, so that signals reach the program.
 std::vector<std::string> start_command(std::string_view line);
 
 /// One process of a Procfile: "web: gunicorn app:app".

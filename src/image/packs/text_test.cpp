@@ -14,7 +14,8 @@ TEST(PackText, AProgramIsStartedSoThatSignalsReachIt) {
     const char* line;
     const char* command;
   } cases[] = {
-      {"a plain command needs no shell", "node server.js --port=8080", R"(["node", "server.js", "--port=8080"])"},
+      {"a plain command needs no shell", "node server.js --port=8080",
+       R"(["node", "server.js", "--port=8080"])"},
       {"a variable needs one, and it makes way", "gunicorn -b 0.0.0.0:$PORT app:app",
        R"(["sh", "-c", "exec gunicorn -b 0.0.0.0:$PORT app:app"])"},
       {"assignments stay in front", "NODE_ENV=production node server.js",
@@ -22,8 +23,10 @@ TEST(PackText, AProgramIsStartedSoThatSignalsReachIt) {
       {"the last of several makes way", "npm run migrate && node server.js",
        R"(["sh", "-c", "npm run migrate && exec node server.js"])"},
       {"quotes hide separators", "node -e 'a && b'", R"(["sh", "-c", "exec node -e 'a && b'"])"},
-      {"a default value is no subshell", "serve -p ${PORT:-80}", R"(["sh", "-c", "exec serve -p ${PORT:-80}"])"},
-      {"a pipe is left alone", "node server.js | pino-pretty", R"(["sh", "-c", "node server.js | pino-pretty"])"},
+      {"a default value is no subshell", "serve -p ${PORT:-80}",
+       R"(["sh", "-c", "exec serve -p ${PORT:-80}"])"},
+      {"a pipe is left alone", "node server.js | pino-pretty",
+       R"(["sh", "-c", "node server.js | pino-pretty"])"},
       {"a background job too", "worker & node server.js", R"(["sh", "-c", "worker & node server.js"])"},
       {"exec is not written twice", "exec node \"$MAIN\"", R"(["sh", "-c", "exec node \"$MAIN\""])"},
       {"a builtin cannot be replaced", "node a.js; exit $?", R"(["sh", "-c", "node a.js; exit $?"])"},

@@ -60,7 +60,7 @@ std::string Tree::inside(const std::string& file) const {
 
 bool Tree::has(const std::string& file) const {
   const Closer opened{open_beneath(descriptor_, inside(file), O_PATH)};
-  struct stat status {};
+  struct stat status{};
   return opened.descriptor >= 0 && ::fstat(opened.descriptor, &status) == 0 && S_ISREG(status.st_mode);
 }
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/packs/packs.hpp"
+
+#include <fmt/ranges.h>
+#include <re2/re2.h>
+
+#include "image/packs/pack.hpp"
+#include "image/packs/text.hpp"
+#include "image/packs/tree.hpp"
+
+namespace tow::image::packs {
+namespace {
+
+/// The one port that the last stage exposes.
+std::optional<std::uint16_t> exposed_port(const std::string& containerfile) {
+  std::optional<std::uint16_t> port;
+  int count = 0;
+  for (const auto& line : lines(containerfile)) {
+    static const RE2 from{R"((?i)^\s*FROM\s)"};
+    static const RE2 expose{R"((?i)^\s*EXPOSE\s+(\d+)(?:/tcp)?\s*$)"};
+    int number = 0;
+    if (RE2::PartialMatch(line, from)) count = 0, port.reset();
+    if (RE2::FullMatch(line, expose, &number) && number > 0 && number < 65536 && ++count)
+      port = static_cast<std::uint16_t>(number);
+  }
+  return count == 1 ? port : std::nullopt;
+}
+
+}  // namespace
+
+Detection detect(const std::filesystem::path& context, const std::filesystem::path& component) {
+  const Tree tree{context, component};
+  for (const char* file : {"Containerfile", "Dockerfile"})
+    if (auto text = tree.read(file)) {
+      const auto port = exposed_port(*text);
+      return {.containerfile = std::move(*text), .port = port, .explanation = tree.source(file)};
+    }
+  Missing missing;
+  // A program before its pages: a package.json or an index.html beside a Python program serves that program.
+  for (const auto pack : {node, python, cmake, site})
+    if (auto found = pack(tree, missing)) return std::move(*found);
+  Detection nothing;
+  nothing.explanation = fmt::format(
+      "{} has none of Containerfile, Dockerfile, package.json, requirements.txt, pyproject.toml, main.py, "
+      "app.py, "
+      "manage.py, CMakeLists.txt and index.html that a program or a site could be made of",
+      component.empty() || component == "." ? "the repository" : tree.source());
+  if (!missing.empty()) nothing.explanation += fmt::format(" ({})", fmt::join(missing, "; "));
+  return nothing;
+}
+
+std::string ignore_file() {
+  return "**/.git\n**/.gitignore\n**/node_modules\n**/__pycache__\n**/.venv\n**/*.pyc\n"
+         "**/score.yaml\n**/towpath.yaml\n**/catalog-info.yaml\n";
+}
+
+}  // namespace tow::image::packs
