@@ -29,7 +29,6 @@ using PipeEnd = asio::posix::stream_descriptor;
 
 constexpr std::size_t kLongestLine = 64 * 1024;
 constexpr Duration kLongest = std::chrono::hours{24 * 365};  // a later deadline is none
-constexpr Duration kGrace = std::chrono::seconds{2};         // between SIGTERM and SIGKILL
 
 // Collects one stream, as run() promises it.
 class Collector {
@@ -126,7 +125,7 @@ class Run : public std::enable_shared_from_this<Run> {
     if (code_ || ending_) return;
     ending_ = true;
     process_.signal(SIGTERM);
-    after(kGrace, [this] { process_.signal(SIGKILL); });
+    after(command_.grace, [this] { process_.signal(SIGKILL); });
   }
 
   // For the task that waits, after `ended`.

@@ -22,11 +22,12 @@ struct Command {
   std::map<std::string, std::string> env;  // beside PATH, HOME, LANG=C.UTF-8, TZ of ours; nothing else
   std::filesystem::path cwd = "/";
   std::string input;                             // written to standard input, which is then closed
-  Duration deadline = std::chrono::seconds{60};  // then SIGTERM, and SIGKILL two seconds later
+  Duration deadline = std::chrono::seconds{60};  // then SIGTERM, and after `grace` SIGKILL
   std::size_t output_limit = 1 << 20;            // bytes kept of each stream; the rest is read and dropped
   std::map<int, int> descriptors;                // child's number -> ours, dup'ed into the child
   bool own_session = false;  // setsid; the deadline and a cancellation then end the whole process group
   bool outlives_us = false;  // else the kernel kills it when this process (the starting thread) ends
+  Duration grace = std::chrono::seconds{2};
   /// How long, after its exit, what it left running may keep its output open before it is cut off.
   Duration linger = std::chrono::seconds{1};
 };

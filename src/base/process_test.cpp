@@ -250,7 +250,7 @@ TEST(Run, EndsTheChildAtItsDeadline) {
 
 TEST(Run, KillsAChildThatIgnoresTheDeadline) {
   auto command = sh("trap '' TERM; while :; do sleep 0.01; done");
-  command.deadline = 50ms;
+  command.deadline = command.grace = 50ms;
   const auto outcome = run_now(command);
   EXPECT_TRUE(outcome.timed_out);
   EXPECT_EQ(outcome.exit_code, 137);

@@ -173,6 +173,8 @@ std::pair<int, Descriptor> start(Plan& plan) {
   const int pid = ::clone(child, stack + sizeof stack, flags, &plan, &handle);
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0 && error == EAGAIN)
+    throw Error{Code::Exhausted, "cannot start a process: the limit of processes is reached"};
   if (pid < 0) throw system_error("cannot start a process", error);
   return {pid, Descriptor{handle}};
 }

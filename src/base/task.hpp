@@ -31,8 +31,9 @@ inline auto while_cleaning_up() { return boost::asio::this_coro::throw_if_cancel
 /// Owns every task that is started in it: none is detached. Cancelling asks each of them to end (what it
 /// awaits then throws Error{Cancelled} or an Asio error); joining waits until all have ended. The destructor
 /// requires that nothing runs any more (join first), else the process stops.
-/// A task that ends with an exception other than a cancellation is logged under the scope's name.
-/// Thread-safe.
+/// On the executor of a task (co_await this_coro::executor) no two of its tasks, nor that task, ever run at
+/// the same time: they may share variables without locks. On a pool's executor they run in parallel. A task
+/// that ends with an exception other than a cancellation is logged under the scope's name. Thread-safe.
 class Scope {
  public:
   Scope(Executor executor, std::string name);

@@ -232,6 +232,27 @@ TEST(Scope, WorksFromManyThreadsOnAPool) {
   EXPECT_EQ(ended, 1000);
 }
 
+TEST(Scope, OnATasksExecutorNothingRunsAtTheSameTime) {
+  asio::thread_pool pool{4};
+  Scope scope{pool.get_executor(), "outer"};
+  int steps = 0;  // no lock, and no data race
+  scope.spawn([](int& count) -> Task<> {
+    const auto body = [&count](Scope& inner) -> Task<> {
+      const auto work = [](int& shared) -> Task<> {
+        for (int i = 0; i < 500; ++i) {
+          ++shared;
+          co_await yield_now();
+        }
+      };
+      for (int i = 0; i < 8; ++i) inner.spawn(work(count));
+      co_await inner.join();
+    };
+    co_await with_scope("inner", body);
+  }(steps));
+  run_blocking(scope.join());
+  EXPECT_EQ(steps, 4000);
+}
+
 TEST(Signal, RemembersANotificationThatNobodyAwaited) {
   run_blocking([]() -> Task<> {
     Signal signal;

@@ -27,6 +27,22 @@ std::optional<double> take_number(std::string_view& text) {
   return value;
 }
 
+// Exactly `count` digits at the front of `text`, and then `end` if that is not zero; both are removed.
+std::optional<int> take_digits(std::string_view& text, std::size_t count, char end = 0) {
+  if (text.size() < count + (end ? 1 : 0)) return {};
+  const auto digits = text.substr(0, count);
+  if (digits.find_first_not_of("0123456789") != digits.npos) return {};
+  text.remove_prefix(count);
+  if (end) {
+    // RFC 3339 allows a small t.
+    if (text.front() != end && !(end == 'T' && text.front() == 't')) return {};
+    text.remove_prefix(1);
+  }
+  int value = 0;
+  for (const char digit : digits) value = value * 10 + (digit - '0');
+  return value;
+}
+
 }  // namespace
 
 std::optional<Duration> parse_duration(std::string_view text) {
@@ -83,32 +99,38 @@ std::string to_string(Bytes bytes) {
 }
 
 std::optional<TimePoint> parse_time(std::string_view text) {
-  std::tm parts{};
-  const std::string copy{text};
-  const char* end = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (!end) return {};
-  std::string_view rest{end};
-  std::int64_t millis = 0;
-  if (rest.starts_with('.')) {
-    rest.remove_prefix(1);
-    std::int64_t scale = 100;
-    while (!rest.empty() && rest.front() >= '0' && rest.front() <= '9') {
-      millis += (rest.front() - '0') * scale;
-      scale /= 10;
-      rest.remove_prefix(1);
-    }
+  using namespace std::chrono;
+  const auto year = take_digits(text, 4, '-'), month = take_digits(text, 2, '-'),
+             day = take_digits(text, 2, 'T');
+  const auto hour = take_digits(text, 2, ':'), minute = take_digits(text, 2, ':'),
+             second = take_digits(text, 2);
+  if (!year || !month || !day || !hour || !minute || !second) return {};
+  const year_month_day date{std::chrono::year{*year}, std::chrono::month(static_cast<unsigned>(*month)),
+                            std::chrono::day(static_cast<unsigned>(*day))};
+  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return {};  // 60: a leap second
+
+  Duration fraction{0};
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    const auto digits = text.substr(0, text.find_first_not_of("0123456789"));
+    if (digits.empty()) return {};
+    int scale = 100;
+    for (const char digit : digits.substr(0, 3))
+      fraction += Duration{(digit - '0') * std::exchange(scale, scale / 10)};
+    text.remove_prefix(digits.size());
   }
-  std::int64_t offset = 0;
-  if (rest.size() == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':') {
-    int hours = 0, minutes = 0;
-    std::from_chars(rest.data() + 1, rest.data() + 3, hours);
-    std::from_chars(rest.data() + 4, rest.data() + 6, minutes);
-    offset = (hours * 60 + minutes) * 60 * (rest[0] == '-' ? -1 : 1);
-  } else if (rest != "Z" && rest != "z") {
-    return {};
+
+  minutes offset{0};
+  if (text != "Z" && text != "z") {
+    if (text.empty() || (text.front() != '+' && text.front() != '-')) return {};
+    const bool behind = text.front() == '-';
+    text.remove_prefix(1);
+    const auto hours_off = take_digits(text, 2, ':'), minutes_off = take_digits(text, 2);
+    if (!hours_off || !minutes_off || !text.empty() || *hours_off > 23 || *minutes_off > 59) return {};
+    offset = hours{*hours_off} + minutes{*minutes_off};
+    if (behind) offset = -offset;
   }
-  const auto seconds = static_cast<std::int64_t>(timegm(&parts)) - offset;
-  return TimePoint{Duration{seconds * 1000 + millis}};
+  return sys_days{date} + hours{*hour} + minutes{*minute} + seconds{*second} + fraction - offset;
 }
 
 std::string to_string(TimePoint time) {

@@ -75,8 +75,9 @@ struct KindInfo {
   std::string_view plural;  // "environmenttypes": in addresses and commands
   std::string_view help;
   bool in_project = true;
-  bool cold = false;      // many and seldom read: kept out of memory
-  bool writable = false;  // people may create and change it plainly; else operations and controllers do
+  bool cold = false;       // many and seldom read: kept out of memory
+  bool removable = false;  // people may delete it plainly
+  bool writable = false;   // people may create and change it plainly; else operations and controllers do
   Node (*spec_schema)();
   Node (*status_schema)();
   /// Reads a spec strictly and writes it back in its one form. Throws with every fault.
@@ -91,6 +92,8 @@ bool is_cold(std::string_view kind);
 
 /// {apiVersion, kind, metadata, spec, status}, secret fields redacted: what people and programs see.
 Node to_document(const Record& record);
+/// The same as JSON text, without a tree between where nothing has to be redacted.
+std::string to_document_json(const Record& record);
 /// The opposite, for what people send: the envelope is checked strictly (unknown keys, names), the spec is
 /// admitted by its kind, a status is not taken. Throws Error{Invalid} with every fault.
 Record from_document(const Node& document);

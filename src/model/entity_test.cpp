@@ -55,6 +55,15 @@ TEST(Entity, ADocumentThatWasReadCanBeSentAgain) {
   EXPECT_EQ(back.spec, record.spec);
 }
 
+TEST(Entity, TheTextOfADocumentIsThatOfItsTree) {
+  Record record = draft<Environment>("shop", "development", {.type = "development", .branch = "main"});
+  record.labels["team"] = "a\"b";
+  record.status = R"({"x":1})";
+  EXPECT_EQ(to_document_json(record), to_json(to_document(record)));
+  record.status = "{}";
+  EXPECT_EQ(to_document_json(record), to_json(to_document(record)));
+}
+
 struct Case {
   const char* reason;
   const char* yaml;

@@ -11,7 +11,7 @@
 namespace tow {
 namespace {
 
-enum Trait { InProject = 1, Cold = 2, Writable = 4 };
+enum Trait { InProject = 1, Cold = 2, Writable = 4, Removable = 8 };
 
 template <class K>
 KindInfo describe_kind(std::string_view plural, std::string_view help, int traits) {
@@ -20,6 +20,7 @@ KindInfo describe_kind(std::string_view plural, std::string_view help, int trait
           .help = help,
           .in_project = (traits & InProject) != 0,
           .cold = (traits & Cold) != 0,
+          .removable = (traits & (Writable | Removable)) != 0,
           .writable = (traits & Writable) != 0,
           .spec_schema = &schema<typename K::Spec>,
           .status_schema = &schema<typename K::Status>,
@@ -96,22 +97,22 @@ const std::vector<KindInfo>& kinds() {
       describe_kind<Project>("projects", "The boundary of a team's work.", Writable),
       describe_kind<Repository>("repositories", "Code, at /git/PROJECT/REPOSITORY.git.",
                                 InProject | Writable),
-      describe_kind<Component>("components", "One deployable part of a project.", InProject),
+      describe_kind<Component>("components", "One deployable part of a project.", InProject | Removable),
       describe_kind<Environment>("environments", "A place in a project where components run.",
                                  InProject | Writable),
       describe_kind<EnvironmentType>("environmenttypes", "The platform's policy for such places.", Writable),
       describe_kind<Build>("builds", "One making of an image from a commit.", InProject | Cold),
       describe_kind<PipelineRun>("pipelineruns", "What a push set in motion.", InProject | Cold),
       describe_kind<Release>("releases", "An immutable record of what can be deployed.", InProject | Cold),
-      describe_kind<Deployment>("deployments", "A component in an environment.", InProject),
+      describe_kind<Deployment>("deployments", "A component in an environment.", InProject | Removable),
       describe_kind<Revision>("revisions", "Release and configuration: one exact setting.", InProject),
       describe_kind<Instance>("instances", "One running copy.", InProject),
       describe_kind<Route>("routes", "Host and path that lead to a deployment.", InProject),
-      describe_kind<Volume>("volumes", "Data that outlives instances.", InProject),
-      describe_kind<Job>("jobs", "A command that runs to its end.", InProject),
+      describe_kind<Volume>("volumes", "Data that outlives instances.", InProject | Removable),
+      describe_kind<Job>("jobs", "A command that runs to its end.", InProject | Removable),
       describe_kind<Configuration>("configurations", "Values that differ between environments.", InProject),
       describe_kind<Secret>("secrets", "Values that nobody can read back.", InProject),
-      describe_kind<Token>("tokens", "Keys to the API.", 0),
+      describe_kind<Token>("tokens", "Keys to the API.", Removable),
       describe_kind<Event>("events", "What happened, by whom, to what.", InProject | Cold),
       describe_kind<Platform>("platforms", "The platform's own settings; its name is \"platform\".",
                               Writable),
@@ -137,31 +138,70 @@ bool is_cold(std::string_view kind) {
   return info && info->cold;
 }
 
+namespace {
+
+// Schemas of the kinds that have something to hide; the others need no tree to be shown.
+struct Hiding {
+  Node spec;
+  Node status;
+};
+const Hiding* hiding(std::string_view kind) {
+  static const auto all = [] {
+    std::map<std::string_view, Hiding> made;
+    for (const auto& info : kinds()) {
+      Hiding schemas{info.spec_schema(), info.status_schema()};
+      const auto hides = [](const Node& schema) {
+        return to_json(schema).find("\"writeOnly\"") != std::string::npos;
+      };
+      if (hides(schemas.spec) || hides(schemas.status)) made.emplace(info.kind, std::move(schemas));
+    }
+    return made;
+  }();
+  const auto found = all.find(kind);
+  return found == all.end() ? nullptr : &found->second;
+}
+
+MetadataDocument metadata_of(const Record& record) {
+  return {.name = record.key.name,
+          .project = record.key.project,
+          .uid = record.uid,
+          .owner = record.owner,
+          .labels = record.labels,
+          .annotations = record.annotations,
+          .finalizers = record.finalizers,
+          .generation = record.generation,
+          .revision = record.revision,
+          .created = record.created,
+          .updated = record.updated,
+          .deleted = record.deleted};
+}
+
+}  // namespace
+
 Node to_document(const Record& record) {
-  const auto* info = find_kind(record.key.kind);
   EntityDocument document;
   document.api_version = kApiVersion;
   document.kind = record.key.kind;
-  document.metadata = {.name = record.key.name,
-                       .project = record.key.project,
-                       .uid = record.uid,
-                       .owner = record.owner,
-                       .labels = record.labels,
-                       .annotations = record.annotations,
-                       .finalizers = record.finalizers,
-                       .generation = record.generation,
-                       .revision = record.revision,
-                       .created = record.created,
-                       .updated = record.updated,
-                       .deleted = record.deleted};
+  document.metadata = metadata_of(record);
   document.spec = parse_json(record.spec);
   document.status = parse_json(record.status);
-  if (info) {
-    redact(document.spec, info->spec_schema());
-    redact(document.status, info->status_schema());
+  if (const auto* schemas = hiding(record.key.kind)) {
+    redact(document.spec, schemas->spec);
+    redact(document.status, schemas->status);
   }
   if (document.status.map() && document.status.map()->empty()) document.status = Node{};
   return write(document);
+}
+
+std::string to_document_json(const Record& record) {
+  if (hiding(record.key.kind)) return to_json(to_document(record));
+  std::string out = R"({"apiVersion":")";
+  out.append(kApiVersion).append(R"(","kind":)");
+  append_json_string(out, record.key.kind);
+  out.append(R"(,"metadata":)").append(to_json(write(metadata_of(record))));
+  out.append(R"(,"spec":)").append(record.spec);
+  if (record.status != "{}") out.append(R"(,"status":)").append(record.status);
+  return out += '}';
 }
 
 Record from_document(const Node& node) {

@@ -262,12 +262,13 @@ constexpr auto fields(Of<Progress>) {
   };
 }
 
-/// repositories:pushed. Told by the hook of a repository; answers with the runs that the push set in motion.
+/// repositories/NAME:pushed. Told by the hook of a repository; answers with the runs that the push set in
+/// motion.
 struct PushedInput {
-  std::string repository;
+  std::string by;
 };
 constexpr auto fields(Of<PushedInput>) {
-  return std::tuple{field("repository", &PushedInput::repository, "Which repository.", required)};
+  return std::tuple{field("by", &PushedInput::by, "Who pushed; believed only from the machine itself.")};
 }
 struct PushedOutput {
   std::vector<std::string> runs;
@@ -373,7 +374,7 @@ constexpr auto fields(Of<DeploymentStatus>) {
   };
 }
 
-/// tokens:create
+/// tokens:create, and tokens:invite for an invitation that is good once
 struct TokenInput {
   std::string subject;
   std::string description;

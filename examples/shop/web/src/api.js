@@ -15,10 +15,10 @@ export class ApiRefused extends Error {
 
 // While the API is being replaced, a kept connection may be closed at the moment it is used, and a
 // new one may be refused. Reading again does no harm, so GETs are tried again; a POST never is,
-// because nobody can tell whether the first one arrived.
+// because nobody can tell whether the first one arrived. Together the pauses make about 1.5 seconds.
 const retries = {
   methods: ['GET', 'HEAD'],
-  maxRetries: 4,
+  maxRetries: 7,
   minTimeout: 25,
   maxTimeout: 400,
   timeoutFactor: 2,

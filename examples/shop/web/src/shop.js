@@ -70,10 +70,11 @@ export function createShop({ api, instance, log = console.error }) {
   function failure(error) {
     if (error instanceof HttpError) return problem(error.status, error.message, error.headers);
     if (error instanceof ApiRefused) return problem(400, error.message);
-    log(`web: ${error.stack}`);
     if (error instanceof ApiUnavailable) {
+      log(`web: ${error.message}`);
       return problem(503, 'the shop is being restocked; try again in a moment', { 'Retry-After': '1' });
     }
+    log(`web: ${error.stack}`);
     return problem(500, 'something went wrong on our side');
   }
   const problem = (status, message, headers) =>

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plain reading, watching and writing of entities.
+#include <charconv>
+
+#include "api/state.hpp"
+
+namespace tow::api {
+namespace {
+
+std::optional<std::int64_t> number_of(const http::Query& query, std::string_view name) {
+  const auto text = query.get(name);
+  if (!text) return {};
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || end != text->data() + text->size() || value < 0)
+    throw fail(Code::Invalid, "?{}= must be a whole number, not \"{}\"", name, *text);
+  return value;
+}
+
+// ?labels=team=a,tier=b
+store::Filter filter_of(const Address& address, const http::Query& query) {
+  store::Filter filter{.kind = address.key.kind, .project = address.key.project};
+  if (const auto owner = query.get("owner")) filter.owner = *owner;
+  std::string_view rest = query.get("labels").value_or("");
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    const auto pair = rest.substr(0, comma);
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos)
+      throw fail(Code::Invalid, "?labels= is NAME=VALUE,…, not \"{}\"", pair);
+    filter.labels.emplace(pair.substr(0, equals), pair.substr(equals + 1));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  }
+  return filter;
+}
+
+http::Response list_response(const std::vector<RecordPtr>& records, StoreRevision revision) {
+  std::string body = fmt::format(R"({{"revision":{},"items":[)", revision);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (i) body += ',';
+    body += to_document_json(*records[i]);
+  }
+  return http::Response::json(body += "]}");
+}
+
+Error missing(const Key& key) { return fail(Code::NotFound, "there is no {}", to_string(key)); }
+
+constexpr std::int64_t kPage = 1000;
+
+}  // namespace
+
+Task<> Api::State::read(const Address& address, http::Request& request, http::Responder& responder, Call) {
+  auto& store = settings.store;
+  const auto revision = number_of(request.query, "revision");
+  const auto snapshot = store.snapshot();
+  if (address.entity()) {
+    RecordPtr record;
+    if (revision)
+      record = co_await store.find_at(address.key, *revision);
+    else if (address.kind->cold)
+      record = co_await store.find(address.key);
+    else
+      record = snapshot->get(address.key);
+    if (!record) throw missing(address.key);
+    responder.send(http::Response::json(to_document_json(*record)));
+    co_return;
+  }
+  // A project that does not exist is a mistake; one without entities of that kind is not.
+  if (!address.key.project.empty() && !revision && !snapshot->get({"Project", {}, address.key.project}))
+    throw missing({"Project", {}, address.key.project});
+  const auto filter = filter_of(address, request.query);
+  const auto limit = number_of(request.query, "limit");
+  if (revision) {
+    const auto records = co_await store.list_at(filter, *revision);
+    responder.send(list_response(records, *revision));
+  } else if (address.kind->cold || limit) {
+    store::Query query{.filter = filter, .before = number_of(request.query, "before").value_or(0)};
+    query.limit = static_cast<std::size_t>(std::min(limit.value_or(100), kPage));
+    const auto records = co_await store.query(std::move(query));
+    responder.send(list_response(records, snapshot->revision()));
+  } else {
+    responder.send(list_response(snapshot->list(filter), snapshot->revision()));
+  }
+}
+
+std::string Api::State::encode_change(const store::Change& change) {
+  const std::lock_guard lock{encoded_mutex};
+  if (const auto found = encoded.find(change.record.get()); found != encoded.end())
+    return found->second.second;
+  if (encoded.size() > 1000) encoded.clear();
+  auto text = http::Events::encode(std::to_string(change.revision),
+                                   change.type == store::Change::Type::Put ? "put" : "removed",
+                                   to_document_json(*change.record));
+  // The record is kept along, so that its address names nothing else meanwhile. A removal shares its record
+  // with the put before it, so it is not kept.
+  if (change.type == store::Change::Type::Put)
+    encoded.emplace(change.record.get(), std::pair{change.record, text});
+  return text;
+}
+
+Task<> Api::State::watch(const Address& address, http::Request& request, http::Responder& responder) {
+  auto filter = filter_of(address, request.query);
+  auto from = number_of(request.query, "from");
+  if (const auto last = request.headers.get("Last-Event-ID"); last && !from) {
+    std::int64_t value = 0;
+    if (std::from_chars(last->data(), last->data() + last->size(), value).ec == std::errc{}) from = value;
+  }
+  const auto concerns = [&](const Record& record) {
+    return !address.entity() || record.key.name == address.key.name;
+  };
+  const auto snapshot = settings.store.snapshot();
+  const auto watch = settings.store.watch(from.value_or(snapshot->revision()), filter);
+  auto& events = responder.events();
+  if (!from) {
+    std::string text;
+    for (const auto& record : snapshot->list(filter))
+      if (concerns(*record))
+        text += http::Events::encode(std::to_string(snapshot->revision()), "put", to_document_json(*record));
+    text += http::Events::encode(std::to_string(snapshot->revision()), "listed", "{}");
+    co_await events.write(text);
+  }
+  std::string lost;
+  try {
+    while (true) {
+      const auto changes = co_await watch->next();
+      std::string text;
+      for (const auto& change : changes)
+        if (concerns(*change.record)) text += encode_change(change);
+      if (!text.empty()) co_await events.write(text);
+    }
+  } catch (const store::WatchLost& error) {
+    lost = to_json(Node::Map{{"detail", error.message()}});
+  }
+  co_await events.send({}, "lost", lost);
+}
+
+Task<> Api::State::write(const Address& address, http::Request& request, http::Responder& responder,
+                         Call call) {
+  authorize(call, address.kind->in_project || address.kind->kind == "Project" ? Permission::Manage
+                                                                              : Permission::Platform);
+  if (!address.kind->writable) {
+    std::string verbs;
+    for (const auto& operation : operations)
+      if (operation.kind == address.kind->kind && operation.permission != Permission::Read)
+        verbs += (verbs.empty() ? "" : ", ") + operation.name;
+    throw fail(Code::FailedPrecondition, "a {} is not written plainly{}{}", address.kind->kind,
+               verbs.empty() ? "; the platform makes it" : "; it has operations: ", verbs);
+  }
+  const auto body = co_await request.body.all();
+  Node document = parse_json(body);
+  // What the address says need not be said again.
+  if (document.map()) {
+    if (!document.find("apiVersion")) document.set("apiVersion", kApiVersion);
+    if (!document.find("kind")) document.set("kind", address.kind->kind);
+    Node metadata = document.find("metadata") ? *document.find("metadata") : Node{Node::Map{}};
+    if (metadata.map() && !metadata.find("project") && !address.key.project.empty())
+      metadata.set("project", address.key.project);
+    if (metadata.map() && !metadata.find("name") && address.entity()) metadata.set("name", address.key.name);
+    document.set("metadata", std::move(metadata));
+  }
+  std::optional<StoreRevision> expected;
+  if (const Node* metadata = document.find("metadata"))
+    if (const Node* revision = metadata->find("revision"); revision && revision->integer())
+      expected = *revision->integer();
+  Record draft = from_document(document);
+  if (draft.key.kind != address.key.kind || draft.key.project != address.key.project ||
+      (address.entity() && draft.key.name != address.key.name))
+    throw fail(Code::Invalid, "the document is of {}, the address of {}", to_string(draft.key),
+               to_string(address.key));
+  call.target = draft.key;
+  const auto snapshot = settings.store.snapshot();
+  if (address.kind->in_project && !snapshot->get({"Project", {}, draft.key.project}))
+    throw missing({"Project", {}, draft.key.project});
+  const auto before = snapshot->get(draft.key);
+  if (before && request.method == "POST") throw fail(Code::AlreadyExists, "{} exists", to_string(draft.key));
+  if (before && before->deleted)
+    throw fail(Code::FailedPrecondition, "{} is being deleted", to_string(draft.key));
+  for (const auto& admission : admissions[draft.key.kind]) admission(call, before.get(), &draft);
+
+  store::Transaction transaction;
+  const Key key = draft.key;
+  if (before) {
+    transaction.put_spec(key, draft.spec, expected);
+    transaction.put_metadata(key, draft.labels, draft.annotations);
+  } else if (expected) {
+    throw missing(key);
+  } else {
+    transaction.create(std::move(draft));
+  }
+  co_await settings.store.commit(std::move(transaction));
+  co_await record_event(call, before ? "update" : "create", {});
+  const auto after = settings.store.snapshot()->get(key);
+  if (!after) throw missing(key);
+  responder.send(http::Response::json(to_document_json(*after), before ? 200 : 201));
+}
+
+Task<> Api::State::remove(const Address& address, http::Responder& responder, Call call) {
+  authorize(call, address.kind->in_project || address.kind->kind == "Project" ? Permission::Manage
+                                                                              : Permission::Platform);
+  if (!address.entity()) throw fail(Code::Invalid, "a collection is not deleted; name one of its entities");
+  if (!address.kind->removable)
+    throw fail(Code::FailedPrecondition, "a {} is not deleted plainly", address.kind->kind);
+  const auto before = settings.store.snapshot()->get(address.key);
+  if (!before) throw missing(address.key);
+  for (const auto& admission : admissions[address.key.kind]) admission(call, before.get(), nullptr);
+  store::Transaction transaction;
+  transaction.erase(address.key);
+  co_await settings.store.commit(std::move(transaction));
+  co_await record_event(call, "delete", {});
+  const auto after = settings.store.snapshot()->get(address.key);
+  responder.send(http::Response::json(after ? to_document_json(*after) : "{}", after ? 202 : 200));
+}
+
+}  // namespace tow::api

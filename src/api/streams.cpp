@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations that go on: streams as server-sent events, terminals as WebSockets.
+#include <charconv>
+
+#include "api/state.hpp"
+#include "http/problem.hpp"
+
+namespace tow::api {
+
+Node input_of_query(const http::Query& query, const Node& schema) {
+  Node input{Node::Map{}};
+  const Node* properties = schema.find("properties");
+  for (const auto& [name, text] : query.pairs()) {
+    const Node* property = properties ? properties->find(name) : nullptr;
+    const Node* type = property ? property->find("type") : nullptr;
+    const std::string kind = type && type->string() ? *type->string() : "string";
+    if (kind == "array") {
+      Node list = input.find(name) ? *input.find(name) : Node{Node::List{}};
+      list.list()->push_back(text);
+      input.set(name, std::move(list));
+    } else if (kind == "integer") {
+      std::int64_t value = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+      if (error != std::errc{} || end != text.data() + text.size())
+        throw fail(Code::Invalid, "?{}= must be a whole number, not \"{}\"", name, text);
+      input.set(name, value);
+    } else if (kind == "boolean") {
+      if (text != "true" && text != "false" && !text.empty())
+        throw fail(Code::Invalid, "?{}= must be true or false, not \"{}\"", name, text);
+      input.set(name, text != "false");
+    } else {
+      input.set(name, text);
+    }
+  }
+  return input;
+}
+
+Task<> Api::State::stream(const AnyOperation& operation, Call call, Node input, http::Responder& responder) {
+  // Until the first item, a failure is still an ordinary answer with its status.
+  http::Events* events = nullptr;
+  std::function<Task<>(const Node&)> emit = [&](const Node& item) -> Task<> {
+    if (!events) events = &responder.events();
+    const auto data = to_json(item);
+    co_await events->send({}, "item", data);
+  };
+  std::optional<std::string> problem;
+  try {
+    co_await operation.stream(call, input, emit);
+  } catch (const Error& error) {
+    if (!events || error.code() == Code::Cancelled) throw;
+    problem = http::problem(error).body;
+  }
+  if (!events) events = &responder.events();
+  if (problem)
+    co_await events->send({}, "error", *problem);
+  else
+    co_await events->send({}, "end", "{}");
+}
+
+namespace {
+
+// Binary messages are bytes of the terminal; text messages are JSON: {"resize":{"columns":80,"rows":24}},
+// {"close":true} from the caller, {"exit":0} or {"error":{…}} to it.
+class SocketTerminal final : public Terminal {
+ public:
+  explicit SocketTerminal(http::WebSocket& socket) : socket_{socket} {}
+
+  Task<std::optional<Input>> read() override {
+    auto message = co_await socket_.read();
+    if (!message) co_return std::nullopt;
+    Input input;
+    if (message->kind == http::WebSocket::Kind::Binary) {
+      input.bytes = std::move(message->data);
+      co_return input;
+    }
+    const Node control = parse_json(message->data);
+    if (const Node* size = control.find("resize")) {
+      const Node* columns = size->find("columns");
+      const Node* rows = size->find("rows");
+      if (columns && rows && columns->integer() && rows->integer())
+        input.size = {static_cast<int>(*columns->integer()), static_cast<int>(*rows->integer())};
+    }
+    if (const Node* close = control.find("close"); close && close->boolean())
+      input.closed = *close->boolean();
+    co_return input;
+  }
+
+  Task<> write(std::string_view bytes) override {
+    co_await socket_.write(http::WebSocket::Kind::Binary, bytes);
+  }
+
+ private:
+  http::WebSocket& socket_;
+};
+
+}  // namespace
+
+Task<> Api::State::terminal(const AnyOperation& operation, Call call, Node input,
+                            http::Responder& responder) {
+  auto socket = co_await responder.accept();
+  SocketTerminal terminal{*socket};
+  co_await record_event(call, operation.name, to_json(input));
+  std::string last;
+  try {
+    const int code = co_await operation.terminal(call, input, terminal);
+    last = to_json(Node::Map{{"exit", code}});
+  } catch (const Error& error) {
+    if (error.code() == Code::Cancelled) throw;
+    last = "{\"error\":" + http::problem(error).body + "}";
+  }
+  co_await socket->write(http::WebSocket::Kind::Text, last);
+  co_await socket->close();
+}
+
+}  // namespace tow::api
