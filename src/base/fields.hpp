@@ -20,7 +20,8 @@
 //   "UDP"}}; }
 //
 // A type whose document form is not that of its members has instead: read_custom(const Node&, T&, Reading&),
-// write_custom(const T&) -> Node and schema_custom(Of<T>) -> Node, found by argument-dependent lookup.
+// write_custom(const T&) -> Node and schema_custom(Of<T>) -> Node, found by argument-dependent lookup; and,
+// where it wraps a value that constraints are about, checked_value(const T&) -> const that value&.
 
 #include <array>
 #include <concepts>
@@ -253,6 +254,8 @@ void check(const Node& node, const T& value, const Traits& traits, Reading& read
     check_text(node, value, traits, reading);
   } else if constexpr (IsOptional<T>::value) {
     if (value) check(node, *value, traits, reading);
+  } else if constexpr (requires { checked_value(value); }) {
+    check(node, checked_value(value), traits, reading);
   } else if constexpr (IsMap<T>::value) {
     check_count(node, value.size(), traits, reading);
     if (!traits.pattern.empty() && node.map())

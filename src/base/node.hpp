@@ -77,6 +77,8 @@ std::string to_pretty_json(const Node& node);
 /// Block style, for people; parse_yaml gives the same tree back.
 std::string to_yaml(const Node& node);
 
+/// Every byte belongs to a valid UTF-8 sequence.
+bool is_utf8(std::string_view text);
 /// Appends a JSON string with its quotes.
 void append_json_string(std::string& out, std::string_view text);
 
