@@ -270,6 +270,15 @@ struct PushedInput {
 constexpr auto fields(Of<PushedInput>) {
   return std::tuple{field("by", &PushedInput::by, "Who pushed; believed only from the machine itself.")};
 }
+/// repositories/NAME:maypush. Told by the hook before git takes a push: throws FailedPrecondition where a
+/// deployment of that branch is held.
+struct MayPushInput {
+  std::vector<std::string> branches;
+};
+constexpr auto fields(Of<MayPushInput>) {
+  return std::tuple{
+      field("branches", &MayPushInput::branches, "Which branches are about to move.", required)};
+}
 struct PushedOutput {
   std::vector<std::string> runs;
   std::vector<std::string> notes;

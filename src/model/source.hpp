@@ -176,12 +176,12 @@ struct PipelineRun {
     std::string branch;
     Commit commit;
     std::string before;
-    std::string environment;
     std::string by;
   };
   struct Status {
     WorkPhase phase = WorkPhase::Queued;
     std::string message;
+    std::string environment;
     std::vector<std::string> notes;
     std::vector<ComponentRun> components;
     std::optional<TimePoint> started;
@@ -195,7 +195,6 @@ constexpr auto fields(Of<PipelineRun::Spec>) {
       field("branch", &S::branch, "The branch that was pushed.", required),
       field("commit", &S::commit, "Its new commit.", required),
       field("before", &S::before, "Its commit before; empty for a new branch."),
-      field("environment", &S::environment, "Where it is deployed to; empty: nowhere."),
       field("by", &S::by, "Who pushed."),
   };
 }
@@ -204,6 +203,7 @@ constexpr auto fields(Of<PipelineRun::Status>) {
   return std::tuple{
       field("phase", &S::phase, "How far it is.", required),
       field("message", &S::message, "Why it failed."),
+      field("environment", &S::environment, "Where it is deployed to; empty: nowhere."),
       field("notes", &S::notes, "What was inferred, and what a person may want to know."),
       field("components", &S::components, "What it does to each component."),
       field("started", &S::started, "When it began."),
