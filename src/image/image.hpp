@@ -69,7 +69,9 @@ class Images {
   /// message), Error{Timeout}, Error{Exhausted}. `progress` gets the build's log, line by line.
   virtual Task<BuildResult> build(BuildRequest request, ProgressSink progress) = 0;
   /// Throws Error{Invalid} naming a version that was asked for and cannot be had.
-  virtual Detection detect(const std::filesystem::path& source) const = 0;
+  /// `component` lies inside of `source`, the build context. A Containerfile of its own wins: `pack` is empty then.
+  virtual Detection detect(const std::filesystem::path& source,
+                           const std::filesystem::path& component = {}) const = 0;
 
   /// Resolves a reference ("towpath/node:12", "docker.io/library/nginx:1", "sha256:…") to an image in the
   /// store, fetched when it is not there. Throws Error{NotFound} with what the registry said.
@@ -77,7 +79,7 @@ class Images {
   /// Nothing is fetched.
   virtual Task<std::optional<Image>> find(std::string reference) = 0;
 
-  /// Makes a base image (base, node, python, build) unless it is there.
+  /// Makes a base image (base, node, python, build, static) unless it is there.
   virtual Task<> ensure_base(std::string name, ProgressSink progress) = 0;
 
   /// Removes what is neither in `used` (ids) nor a base image nor a fresh cache. Returns what was freed.

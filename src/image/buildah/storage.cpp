@@ -82,18 +82,29 @@ std::map<std::string, StoredLayer> Storage::layers() const {
   return result;
 }
 
-std::vector<std::string> Storage::working_containers(std::string_view cgroup) const {
-  std::vector<std::string> result;
+std::map<std::string, std::string> Storage::cgroups() const {
+  std::map<std::string, std::string> result;
   const auto document = parse(root_ / "overlay-containers/containers.json", "[]");
   for (const auto& value : array(&document)) {
     const auto id = text(object(&value), "id");
-    if (!cgroup.empty()) {
-      const auto state = parse(root_ / "overlay-containers" / id / "userdata/buildah.json", "{}");
-      const auto& options = object(object(&state).if_contains("CommonBuildOpts"));
-      if (text(options, "CgroupParent") != cgroup) continue;
-    }
-    result.push_back(id);
+    // Gone between the two readings, or not written yet: then it belongs to a build that is at work.
+    const auto file = root_ / "overlay-containers" / id / "userdata/buildah.json";
+    const auto state = parse(file, "{}");
+    result[id] = text(object(object(&state).if_contains("CommonBuildOpts")), "CgroupParent");
   }
+  return result;
+}
+
+std::vector<std::string> Storage::working_containers(std::string_view cgroup) const {
+  std::vector<std::string> result;
+  for (const auto& [id, where] : cgroups())
+    if (where == cgroup) result.push_back(id);
+  return result;
+}
+
+std::vector<std::string> Storage::working_cgroups() const {
+  std::vector<std::string> result;
+  for (const auto& [id, where] : cgroups()) result.push_back(where);
   return result;
 }
 

@@ -34,8 +34,10 @@ class Storage {
 
   std::vector<StoredImage> images() const;
   std::map<std::string, StoredLayer> layers() const;
-  /// Ids of working containers whose cgroup lies below `cgroup`; all of them when it is empty.
+  /// Ids of the working containers of a build, which is known by its control group.
   std::vector<std::string> working_containers(std::string_view cgroup) const;
+  /// The control groups of all working containers.
+  std::vector<std::string> working_cgroups() const;
 
   /// The image that an id, a digest or a normalised name stands for.
   std::optional<StoredImage> resolve(std::string_view reference) const;
@@ -45,6 +47,8 @@ class Storage {
   std::string label(const std::string& id, std::string_view name) const;
 
  private:
+  std::map<std::string, std::string> cgroups() const;
+
   std::filesystem::path root_;
 };
 

@@ -76,14 +76,14 @@ TEST_F(StorageTest, FindsTheWorkingContainersOfABuild) {
   write("overlay-containers/two/userdata/buildah.json",
         R"({"CommonBuildOpts":{"CgroupParent":"/towpath/b"}})");
   EXPECT_EQ(storage_.working_containers("/towpath/a"), (std::vector<std::string>{"one"}));
-  EXPECT_EQ(storage_.working_containers("").size(), 3U);
+  EXPECT_EQ(storage_.working_cgroups(), (std::vector<std::string>{"/towpath/a", "", "/towpath/b"}));
 }
 
 TEST_F(StorageTest, AnEmptyStorageHasNothing) {
   const Storage empty{root_ / "none"};
   EXPECT_TRUE(empty.images().empty());
   EXPECT_TRUE(empty.layers().empty());
-  EXPECT_TRUE(empty.working_containers("").empty());
+  EXPECT_TRUE(empty.working_containers("/x").empty());
   EXPECT_FALSE(empty.resolve("localhost/towpath/base:12"));
 }
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/buildah/build_log.hpp"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+
+namespace tow::image::buildah {
+namespace {
+
+constexpr std::size_t kLastLines = 25;
+/// Shorter values are masked nowhere: they would tear holes into every line.
+constexpr std::size_t kShortestSecret = 6;
+
+}  // namespace
+
+BuildLog::BuildLog(ProgressSink sink, std::vector<std::string> secrets) : sink_{std::move(sink)} {
+  for (const auto& secret : secrets) {
+    std::string_view rest = secret;
+    while (!rest.empty()) {
+      const auto end = std::min(rest.find_first_of("\r\n"), rest.size());
+      if (end >= kShortestSecret) secrets_.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  // A secret that contains another one goes first.
+  std::ranges::sort(secrets_, [](const auto& a, const auto& b) { return a.size() > b.size(); });
+}
+
+std::string BuildLog::clean(std::string_view line) const {
+  // A progress bar redraws its line; what it showed last is what counts.
+  while (line.ends_with('\r')) line.remove_suffix(1);
+  if (const auto back = line.rfind('\r'); back != std::string_view::npos) line.remove_prefix(back + 1);
+  std::string text{line};
+  for (const auto& secret : secrets_)
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 3))
+      text.replace(at, secret.size(), "***");
+  return text;
+}
+
+void BuildLog::line(std::string_view raw) {
+  const auto text = clean(raw);
+  static const RE2 step{R"(^(?:\[\d+/\d+\] )?STEP (\d+/\d+): (.*))"};
+  static const RE2 nothing{R"(^--> [0-9a-f]+$|^\s*$)"};
+  std::string number;
+  std::string what;
+  if (RE2::PartialMatch(text, step, &number, &what)) {
+    if (!what.starts_with("FROM ")) ++steps_;
+    step_ = "step " + number + ": " + what;
+    last_.clear();
+  } else if (text.starts_with("--> Using cache ")) {
+    ++cached_;
+  } else if (!RE2::PartialMatch(text, nothing)) {
+    if (last_.size() == kLastLines) last_.pop_front();
+    last_.push_back(text);
+  }
+  if (text.contains("no space left on device") || text.contains("No space left on device") ||
+      text.contains("disk quota exceeded"))
+    disk_full_ = true;
+  if (sink_) sink_(text);
+}
+
+std::string BuildLog::failure(std::string_view what) const {
+  std::string text{what};
+  if (!step_.empty()) text += " at " + step_;
+  for (const auto& line : last_) {
+    // buildah repeats the whole step in its own error, and says again how it ended.
+    static const RE2 repeated{R"re(^(?:time="[^"]*" )?level=error msg="exit status)re"};
+    if (RE2::PartialMatch(line, repeated)) continue;
+    static const RE2 own{R"re(^error building at STEP ".*": (.*)$)re"};
+    std::string reason;
+    text += "\n  " + (RE2::FullMatch(line, own, &reason) ? reason : line);
+  }
+  return text;
+}
+
+}  // namespace tow::image::buildah

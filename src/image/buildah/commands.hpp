@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The programs that are run, as values. Pure: tested as text.
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/process.hpp"
+#include "image/buildah/buildah.hpp"
+
+namespace tow::image::buildah {
+
+/// Where everything lies.
+struct Layout {
+  std::filesystem::path storage;        // containers-storage's root
+  std::filesystem::path storage_run;    // and what of it does not outlive a boot
+  std::filesystem::path configuration;  // containers.conf, registries.conf, npmrc, …
+  std::filesystem::path caches;         // by project: what RUN --mount=type=cache keeps
+  std::filesystem::path temporary;      // by build, on disk
+  std::filesystem::path builds;         // by build, on tmpfs: secrets and state of the OCI runtime
+};
+Layout layout(const Settings& settings);
+
+/// The files of `configuration` by name. Nothing of the host's configuration is read by what runs with them.
+std::map<std::string, std::string> configuration_files(const Settings& settings, const Layout& layout);
+
+struct BuildCommand {
+  std::string id;
+  std::filesystem::path context;
+  std::filesystem::path containerfile;
+  std::filesystem::path ignore_file;  // empty: the context's own
+  std::filesystem::path id_file;      // buildah writes the image's id there
+  std::map<std::string, std::string> arguments;
+  std::map<std::string, std::filesystem::path> secrets;
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> tags;
+  bool layers = true;                    // look for and keep every step in the cache
+  std::optional<TimePoint> timestamp{};  // of everything in the image
+  Duration deadline = std::chrono::minutes{30};
+};
+Command build_command(const Settings& settings, const Layout& layout, const std::string& runtime,
+                      const BuildCommand& build);
+
+/// The control group of a build's steps; by it its working containers are known, too.
+std::string build_cgroup(const Layout& layout, const std::string& id);
+
+Command fetch_command(const Settings& settings, const Layout& layout, const std::string& reference);
+Command remove_containers_command(const Settings& settings, const Layout& layout,
+                                  std::vector<std::string> ids);
+Command remove_images_command(const Settings& settings, const Layout& layout, std::vector<std::string> ids);
+/// Makes Debian's root file system as a tar archive.
+Command bootstrap_command(const Settings& settings, const Layout& layout,
+                          const std::filesystem::path& sources, const std::filesystem::path& archive);
+
+}  // namespace tow::image::buildah

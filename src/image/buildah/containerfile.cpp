@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/buildah/containerfile.hpp"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+namespace tow::image::buildah {
+namespace {
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+/// Instructions with their continuation lines joined, comments left out.
+std::vector<std::string> instructions(std::string_view text) {
+  std::vector<std::string> result;
+  std::string current;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    std::string line{text.substr(0, end)};
+    text.remove_prefix(std::min(end + 1, text.size()));
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
+    const auto first = line.find_first_not_of(" \t");
+    if (first == std::string::npos || line[first] == '#') continue;
+    const bool goes_on = line.ends_with('\\');
+    if (goes_on) line.pop_back();
+    current += line.substr(current.empty() ? first : 0) + " ";
+    if (goes_on) continue;
+    result.push_back(current);
+    current.clear();
+  }
+  if (!current.empty()) result.push_back(current);
+  return result;
+}
+
+std::string expand(std::string text, const std::map<std::string, std::string>& values) {
+  static const RE2 variable{R"(\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+)))"};
+  std::string result;
+  re2::StringPiece rest{text};
+  re2::StringPiece match;
+  std::string braced, otherwise, plain;
+  while (true) {
+    const char* const before = rest.data();
+    const auto left = rest;
+    if (!RE2::FindAndConsume(&rest, variable, &braced, &otherwise, &plain)) {
+      result.append(left.data(), left.size());
+      return result;
+    }
+    const std::string whole{before, static_cast<std::size_t>(rest.data() - before)};
+    const auto dollar = whole.find('$');
+    result += whole.substr(0, dollar);
+    const auto found = values.find(braced.empty() ? plain : braced);
+    if (found != values.end() && !found->second.empty())
+      result += found->second;
+    else if (!otherwise.empty())
+      result += otherwise;
+    else
+      result += whole.substr(dollar);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> images_of(std::string_view containerfile,
+                                   const std::map<std::string, std::string>& arguments) {
+  static const RE2 argument{R"((?i)^ARG\s+(\w+)(?:=["']?([^"'\s]*)["']?)?)"};
+  static const RE2 from{R"((?i)^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?)"};
+  static const RE2 copy{R"((?i)^(?:COPY|RUN|ADD)\s.*?(?:--from=|[,=]from=)([^\s,]+))"};
+  std::map<std::string, std::string> values;
+  std::set<std::string> stages;
+  std::vector<std::string> images;
+  bool in_stage = false;
+  const auto add = [&](const std::string& reference) {
+    const auto image = expand(reference, values);
+    const bool is_number = std::ranges::all_of(image, [](unsigned char c) { return std::isdigit(c); });
+    if (is_number || image == "scratch" || image.contains('$') || stages.contains(lower(image))) return;
+    if (std::ranges::find(images, image) == images.end()) images.push_back(image);
+  };
+  for (const auto& line : instructions(containerfile)) {
+    std::string first;
+    std::string second;
+    if (!in_stage && RE2::PartialMatch(line, argument, &first, &second)) {
+      const auto given = arguments.find(first);
+      values[first] = given == arguments.end() ? expand(second, values) : given->second;
+    } else if (RE2::PartialMatch(line, from, &first, &second)) {
+      in_stage = true;
+      add(first);
+      if (!second.empty()) stages.insert(lower(second));
+    } else if (RE2::PartialMatch(line, copy, &first)) {
+      add(first);
+    }
+  }
+  return images;
+}
+
+}  // namespace tow::image::buildah

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What a build that was cut short leaves behind: directories, control groups, working containers.
+
+#include <string>
+#include <vector>
+
+#include "image/buildah/commands.hpp"
+#include "image/buildah/storage.hpp"
+
+namespace tow::image::buildah {
+
+/// Builds of which something is there and whose process is not: nobody holds their lock.
+std::vector<std::string> abandoned_builds(const Layout& layout, const Storage& storage);
+
+/// Removes a build's directories and control groups; no process of it may be left.
+void remove_leftovers(const Layout& layout, const std::string& id);
+
+/// Removes the caches of projects that have not built since.
+void remove_old_caches(const Layout& layout, TimePoint since);
+
+}  // namespace tow::image::buildah
