@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/score_fields.hpp"
 #include "model/score_planner.hpp"
 
 namespace tow::score {

@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules about names, ports, the order of containers, probes, limits and paths.
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
-#include "base/ids.hpp"
 #include "model/score_planner.hpp"
 
 namespace tow::score {
-
-std::string list_of(const std::vector<std::string>& words) {
-  if (words.size() < 2) return words.empty() ? std::string{} : words[0];
-  return fmt::format("{} and {}", fmt::join(words.begin(), words.end() - 1, ", "), words.back());
-}
-
-std::string suggestion(std::string_view word, const std::vector<std::string>& candidates) {
-  const auto near = nearest(word, candidates);
-  return near.empty() ? std::string{} : fmt::format("; did you mean \"{}\"?", near);
-}
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
 
 void Planner::unsupported(Position at, std::string message) {
   Node here;

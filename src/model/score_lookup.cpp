@@ -2,20 +2,10 @@
 // Where placeholders lead.
 #include <algorithm>
 
+#include "model/score_fields.hpp"
 #include "model/score_planner.hpp"
 
 namespace tow::score {
-namespace {
-
-template <class Map>
-std::vector<std::string> keys_of(const Map& map) {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : map) keys.push_back(key);
-  return keys;
-}
-
-}  // namespace
-
 void Planner::reference_fault(const Reference& reference, Position at, const std::string& message) {
   fault(at, fmt::format("{}{}: {}", reference.spelling,
                         lines_ ? fmt::format(" in line {} of the content", reference.line) : "", message));

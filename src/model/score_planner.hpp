@@ -4,7 +4,6 @@
 // values that only an environment knows are unknown, and the rules about them are left out.
 // For score_*.cpp alone.
 
-#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -100,25 +99,5 @@ class Planner {
   std::map<std::pair<std::string, std::string>, std::string> routes_;  // host and path -> resource
   bool lines_ = false;                                                 // the text has lines worth naming
 };
-
-/// The entries of a map in the order in which they stand in the document.
-template <class T>
-auto in_place(const std::map<std::string, Located<T>>& entries) {
-  std::vector<std::pair<std::string, const Located<T>*>> all;
-  for (const auto& [name, entry] : entries) all.emplace_back(name, &entry);
-  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    const auto place = [](const auto& it) {
-      return std::pair{it.second->key_at.line, it.second->key_at.column};
-    };
-    return place(a) < place(b);
-  });
-  return all;
-}
-/// "a, b and c"
-std::string list_of(const std::vector<std::string>& words);
-/// "; did you mean \"x\"?" or nothing.
-std::string suggestion(std::string_view word, const std::vector<std::string>& candidates);
-/// Control characters have no place in paths, headers and names.
-bool has_control(std::string_view text);
 
 }  // namespace tow::score

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/ids.hpp"
+#include "model/score_fields.hpp"
 #include "model/score_planner.hpp"
 
 namespace tow::score {
