@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "route/haproxy/proxy.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/process.hpp"
+#include "route/haproxy/plan.hpp"
+
+namespace tow::route::haproxy {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::string_view kArea = "route";
+constexpr std::chrono::seconds kStartLimit{10};
+
+Task<> pause(Duration duration) {
+  asio::steady_timer timer{co_await asio::this_coro::executor, duration};
+  co_await timer.async_wait(asio::use_awaitable);
+}
+
+}  // namespace
+
+Proxy::Proxy(Frame frame, Scope& scope, std::function<Task<>(int pid)> lost)
+    : frame_{std::move(frame)},
+      scope_{scope},
+      lost_{std::move(lost)},
+      console_{frame_.settings.runtime_directory / kMasterSocket} {}
+
+std::filesystem::path Proxy::path(std::string_view file) const {
+  return frame_.settings.runtime_directory / file;
+}
+
+Task<> Proxy::watch(int pid) {
+  try {
+    ProcessHandle handle{co_await asio::this_coro::executor, pid};
+    co_await handle.ended();
+  } catch (const Error& error) {
+    if (error.code() != Code::NotFound) throw;
+  }
+  watched_.erase(pid);
+  std::erase(processes_.old, pid);
+  if (pid == processes_.master || pid == processes_.worker) co_await lost_(pid);
+}
+
+void Proxy::see(Processes processes) {
+  processes_ = std::move(processes);
+  std::vector<int> all = processes_.old;
+  all.push_back(processes_.master);
+  if (processes_.worker != 0) all.push_back(processes_.worker);
+  for (const int pid : all) {
+    if (watched_.insert(pid).second) scope_.spawn(watch(pid));
+  }
+}
+
+Task<bool> Proxy::find() {
+  const std::optional<Processes> found = co_await console_.processes();
+  if (!found) {
+    processes_ = {};
+    co_return false;
+  }
+  see(*found);
+  co_return found->worker != 0;
+}
+
+Task<> Proxy::end_rest() {
+  // A master ends its workers, and a worker whose master is gone ends by itself.
+  std::vector<int> rest{processes_.worker, processes_.master};
+  rest.insert(rest.end(), processes_.old.begin(), processes_.old.end());
+  processes_ = {};
+  for (const int pid : rest) {
+    if (pid == 0) continue;
+    try {
+      ProcessHandle handle{co_await asio::this_coro::executor, pid};
+      if (co_await handle.ended_within(std::chrono::seconds{2})) continue;
+      handle.signal(SIGKILL);
+      co_await handle.ended();
+    } catch (const Error& error) {
+      if (error.code() != Code::NotFound) throw;
+    }
+  }
+}
+
+Task<> Proxy::launch() {
+  const Settings& settings = frame_.settings;
+  co_await end_rest();
+  check_port(settings.public_address, settings.public_port);
+  check_port(settings.internal_address, settings.internal_port);
+  const Outcome outcome = co_await run(start_command(settings));
+  if (!outcome.ok()) {
+    throw fail(Code::Internal, "HAProxy did not start ({}): {}", describe(start_command(settings)),
+               outcome.err);
+  }
+  // It listens by now, but the master starts itself once more before it answers.
+  const auto until = std::chrono::steady_clock::now() + kStartLimit;
+  while (!co_await find()) {
+    if (std::chrono::steady_clock::now() > until) {
+      throw fail(Code::Internal, "HAProxy was started, but does not answer: {}", outcome.err);
+    }
+    co_await pause(Duration{2});
+  }
+}
+
+Task<> Proxy::reload() {
+  const Processes before = processes_;
+  co_await console_.reload();
+  // The master answers again when it has forked the new worker, or has failed to.
+  for (const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{30};;) {
+    const std::optional<Processes> now = co_await console_.processes();
+    if (now && now->worker != 0 && now->worker != before.worker) {
+      see(*now);
+      break;
+    }
+    if (now && now->failed_reloads != before.failed_reloads) {
+      see(*now);
+      const Outcome outcome = co_await run(check_command(frame_.settings));
+      throw fail(Code::Internal, "HAProxy refused its new configuration and goes on with the old one: {}",
+                 outcome.err);
+    }
+    if (std::chrono::steady_clock::now() > until) {
+      throw Error{Code::Unavailable, "HAProxy did not come back from a reload in time"};
+    }
+    co_await pause(Duration{2});
+  }
+  const std::vector<std::string> ready = co_await console_.ask(processes_.worker, {"show version"});
+  if (ready.empty()) throw Error{Code::Unavailable, "HAProxy's new worker ended at once"};
+}
+
+void Proxy::write(const Files& files) {
+  for (const auto& [name, contents] : files) {
+    auto [last, fresh] = written_.try_emplace(name);
+    if (!fresh && last->second == contents) continue;
+    write_file(path(name), contents);
+    last->second = contents;
+  }
+}
+
+Task<bool> Proxy::tell(std::vector<std::string> commands) {
+  if (commands.empty()) co_return true;
+  Console::Heard heard = co_await console_.ask_with_processes(processes_.worker, commands);
+  if (heard.processes.worker != processes_.worker) {
+    // Somebody else reloaded it. What it was started from may be older than what it was told since.
+    log::warning(kArea, "HAProxy was reloaded by somebody else");
+    see(heard.processes);
+    co_return false;
+  }
+  see(heard.processes);
+  bool done = heard.answers.size() == commands.size();
+  for (std::size_t i = 0; i < heard.answers.size(); ++i) {
+    const Reply said = reply(heard.answers[i]);
+    if (said == Reply::Done || (said == Reply::Absent && commands[i].starts_with("del "))) continue;
+    log::warning(kArea, "HAProxy refused \"{}\": {}", commands[i], heard.answers[i]);
+    done = false;
+  }
+  const std::vector<int> old = processes_.old;
+  for (const int pid : old) {
+    const std::vector<std::string> answers = co_await console_.ask(pid, commands);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (reply(answers[i]) != Reply::Refused) continue;
+      log::warning(kArea, "HAProxy's old worker {} refused \"{}\": {}", pid, commands[i], answers[i]);
+    }
+  }
+  co_return done;
+}
+
+Task<std::map<int, std::vector<std::string>>> Proxy::ask_all(std::vector<std::string> commands) {
+  std::map<int, std::vector<std::string>> out;
+  Console::Heard heard = co_await console_.ask_with_processes(processes_.worker, commands);
+  see(heard.processes);
+  if (heard.answers.size() < commands.size()) {
+    throw Error{Code::Unavailable, "HAProxy's worker did not answer: it has ended or was reloaded"};
+  }
+  out[processes_.worker] = std::move(heard.answers);
+  const std::vector<int> old = processes_.old;
+  for (const int pid : old) {
+    std::vector<std::string> answers = co_await console_.ask(pid, commands);
+    if (answers.size() == commands.size()) out[pid] = std::move(answers);
+  }
+  co_return out;
+}
+
+Task<std::vector<std::string>> Proxy::ask(std::vector<std::string> commands) {
+  std::vector<std::string> answers = co_await console_.ask(processes_.worker, commands);
+  if (answers.size() < commands.size()) throw Error{Code::Unavailable, "HAProxy's worker did not answer"};
+  co_return answers;
+}
+
+}  // namespace tow::route::haproxy

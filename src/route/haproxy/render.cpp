@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "route/haproxy/render.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "route/check.hpp"
+#include "route/haproxy/pages.hpp"
+
+namespace tow::route::haproxy {
+namespace {
+
+template <class... Args>
+void line(std::string& out, fmt::format_string<Args...> text, Args&&... args) {
+  fmt::format_to(std::back_inserter(out), text, std::forward<Args>(args)...);
+  out += '\n';
+}
+
+void global_section(std::string& out, const Frame& frame) {
+  const Settings& settings = frame.settings;
+  const std::string directory = settings.runtime_directory.string();
+  line(out, "global");
+  if (!frame.user.empty()) {
+    line(out, "  user {}", frame.user);
+    line(out, "  group {}", frame.group);
+    line(out, "  chroot {}/empty", directory);
+  }
+  line(out, "  maxconn {}", settings.max_connections);
+  if (settings.threads > 0) line(out, "  nbthread {}", settings.threads);
+  // Without it a second HAProxy would share the port silently; reloads pass the descriptors on instead.
+  line(out, "  noreuseport");
+  line(out, "  hard-stop-after {}ms", (settings.drain_limit + std::chrono::minutes{1}).count());
+  line(out, "  stats socket {}/worker.sock mode 600 level admin expose-fd listeners", directory);
+  line(out, "");
+}
+
+void base_section(std::string& out, const Settings& settings) {
+  line(out, "defaults base");
+  line(out, "  mode http");
+  line(out, "  balance roundrobin");
+  line(out, "  timeout http-request {}ms", settings.header_limit.count());
+  line(out, "  timeout http-keep-alive {}ms", settings.idle_limit.count());
+  line(out, "  timeout client {}ms", settings.idle_limit.count());
+  line(out, "  timeout client-fin 30s");
+  line(out, "  timeout connect {}ms", settings.connect_limit.count());
+  line(out, "  timeout queue 10s");
+  line(out, "  timeout server 60s");
+  line(out, "  timeout tunnel {}ms", settings.stream_limit.count());
+  // After a reload an idle keep-alive connection is told to close with its next answer, not cut.
+  line(out, "  option idle-close-on-response");
+  // A failed connection goes to another instance at once; what may have reached one is judged by method
+  // below.
+  line(out, "  retries 3");
+  line(out, "  option redispatch 1");
+  line(out, "  retry-on conn-failure empty-response");
+  line(out, "  http-reuse safe");
+  line(out, "");
+}
+
+void site_section(std::string& out, const Settings& settings) {
+  const std::string directory = settings.runtime_directory.string();
+  const auto unready = [&](std::string_view type, std::string_view page, std::string_view condition) {
+    line(
+        out,
+        "  http-request return status 503 content-type \"{}; charset=utf-8\" lf-file {}/{} hdr Retry-After 5 "
+        "hdr Cache-Control no-store if {{ be_name,nbsrv eq 0 }}{}",
+        type, directory, page, condition);
+  };
+  line(out, "defaults site from base");
+  line(out, "  http-request set-var(txn.site) be_name,map({}/{})", directory, kSites);
+  line(out, "  http-request set-var(txn.title) var(txn.site),field(3,|)");
+  line(out, "  http-request set-timeout server var(txn.site),field(1,|)");
+  line(out, "  http-request set-timeout server {}ms if {{ req.hdr(accept) -m sub text/event-stream }}",
+       settings.stream_limit.count());
+  line(out, "  http-request disable-l7-retry unless METH_GET or METH_OPTIONS");
+  unready("text/html", "unready.html", " { req.hdr(accept) -m sub text/html }");
+  unready("text/plain", "unready.txt", "");
+  for (const int status : {502, 503, 504}) {
+    line(out, "  http-error status {0} content-type \"text/plain; charset=utf-8\" lf-file {1}/{0}.txt{2}",
+         status, directory, status == 503 ? " hdr Retry-After 5" : "");
+  }
+  line(out, "");
+}
+
+/// What public and internal requests have in common: forwarded headers, and the way to the backend in txn.to.
+void frontend_rules(std::string& out, const Settings& settings) {
+  const std::string directory = settings.runtime_directory.string();
+  const auto unknown = [&](std::string_view type, std::string_view page, std::string_view condition) {
+    line(
+        out,
+        "  http-request return status 404 content-type \"{}; charset=utf-8\" lf-file {}/{} hdr Cache-Control "
+        "no-store if !known{}",
+        type, directory, page, condition);
+  };
+  line(out, "  http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.)");
+  const std::string_view unless = settings.trusted.empty() ? "" : " unless trusted";
+  if (!settings.trusted.empty()) line(out, "  acl trusted src {}", fmt::join(settings.trusted, " "));
+  line(out, "  http-request del-header x-forwarded- -m beg{}", unless);
+  line(out, "  http-request del-header forwarded{}", unless);
+  line(out, "  http-request del-header x-real-ip{}", unless);
+  line(out, "  acl has_for req.hdr(x-forwarded-for) -m found");
+  line(out, "  http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\" if has_for");
+  line(out, "  http-request set-header X-Forwarded-For %[src] unless has_for");
+  line(out,
+       "  http-request set-header X-Forwarded-Proto http unless {{ req.hdr(x-forwarded-proto) -m found }}");
+  line(out,
+       "  http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(x-forwarded-host) -m "
+       "found "
+       "}}");
+  line(out, "  acl known var(txn.to) -m found");
+  // A worker of before a reload does not know backends that were declared since: its successor does.
+  line(out,
+       "  http-request return status 307 hdr Location "
+       "%[req.hdr(x-forwarded-proto)]://%[req.hdr(host)]%[pathq] hdr "
+       "Connection close if {{ stopping }} !known");
+  line(out, "  http-request set-var(txn.shown) str(\"\") unless known");
+  line(out,
+       "  http-request set-var(txn.shown) var(txn.host) if !known {{ var(txn.host) -m reg "
+       "^[a-z0-9._-]{{1,253}}$ }}");
+  unknown("text/html", "unknown.html", " { req.hdr(accept) -m sub text/html }");
+  unknown("text/plain", "unknown.txt", "");
+  line(out, "  use_backend %[var(txn.to)]");
+  line(out, "");
+}
+
+void frontends(std::string& out, const Settings& settings) {
+  const std::string directory = settings.runtime_directory.string();
+  line(out, "frontend public from base");
+  line(out, "  bind {}", endpoint(settings.public_address, settings.public_port));
+  line(out, "  http-request set-var(txn.path) path");
+  line(out,
+       "  http-request set-var(txn.to) req.hdr(host),host_only,rtrim(.),concat(,txn.path,/),map_beg({}/{})",
+       directory, kRoutes);
+  frontend_rules(out, settings);
+
+  line(out, "frontend internal from base");
+  line(out, "  bind {}", endpoint(settings.internal_address, settings.internal_port));
+  line(out, "  http-request set-var(txn.port) dst_port");
+  line(out, "  http-request set-var(txn.to) dst,concat(:,txn.port),map({}/{})", directory, kInternal);
+  frontend_rules(out, settings);
+}
+
+std::string configuration(const Frame& frame, const Sites& sites) {
+  std::string out = preamble(frame);
+  for (const auto& [number, site] : sites.claimed) {
+    line(out, "backend {} from site", backend_name(number));
+    for (const Server& server : site.servers) {
+      line(out, "  server {} {} weight {}", server.id, endpoint(server.address, server.port), server.weight);
+    }
+  }
+  for (const int number : sites.spare) line(out, "backend {} from site", backend_name(number));
+  return out;
+}
+
+bool is_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::string_view address = text.substr(0, slash);
+  int prefix = 0;
+  if (slash != std::string_view::npos) {
+    const std::string_view digits = text.substr(slash + 1);
+    const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
+    if (failed != std::errc{} || end != digits.data() + digits.size() || prefix < 0 || prefix > 128)
+      return false;
+  }
+  const bool all = std::ranges::all_of(address, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '.' || c == ':';
+  });
+  return !address.empty() && all && (address.contains('.') || address.contains(':'));
+}
+
+}  // namespace
+
+void check(const Settings& settings) {
+  std::vector<Fault> faults;
+  const auto fault = [&](std::string path, std::string message) {
+    faults.push_back({std::move(path), {}, std::move(message)});
+  };
+  const std::string directory = settings.runtime_directory.string();
+  const bool plain = std::ranges::all_of(directory, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view{"/._-"}.contains(c);
+  });
+  // A socket's path has at most 107 bytes.
+  if (!settings.runtime_directory.is_absolute() || !plain || directory.size() > 90) {
+    fault("runtime_directory", "is not an absolute path of at most 90 letters, digits and /._-");
+  }
+  for (const std::string& network : settings.trusted) {
+    if (!is_network(network)) fault("trusted", fmt::format("\"{}\" is not an address or a network", network));
+  }
+  for (const std::string* address : {&settings.public_address, &settings.internal_address}) {
+    if (!is_network(*address) || address->contains('/')) {
+      fault(address == &settings.public_address ? "public_address" : "internal_address",
+            fmt::format("\"{}\" is not an address", *address));
+    }
+  }
+  if (!std::ranges::all_of(settings.unknown_hint, [](char c) { return c >= ' ' && c < 127; })) {
+    fault("unknown_hint", "is not printable ASCII");
+  }
+  if (settings.spare_backends < 1 || settings.max_connections < 1) {
+    fault("spare_backends, max_connections", "are at least 1");
+  }
+  if (faults.empty()) return;
+  std::string message = "the proxy cannot be run with these settings";
+  for (const Fault& found : faults) message += "\n" + describe(found);
+  throw Error{Code::Invalid, std::move(message), std::move(faults)};
+}
+
+std::string preamble(const Frame& frame) {
+  std::string shown;
+  for (const auto& [name, contents] : pages(frame.settings.unknown_hint)) shown += contents;
+  std::string out;
+  line(out, "# Written by Towpath, and written anew with every change. Pages {}.",
+       sha256_hex(shown).substr(0, 16));
+  line(out, "");
+  global_section(out, frame);
+  base_section(out, frame.settings);
+  site_section(out, frame.settings);
+  frontends(out, frame.settings);
+  return out;
+}
+
+std::string backend_name(int number) { return fmt::format("b{}", number); }
+
+std::optional<int> backend_number(std::string_view name) {
+  int number = 0;
+  if (!name.starts_with('b')) return std::nullopt;
+  const auto [end, failed] = std::from_chars(name.data() + 1, name.data() + name.size(), number);
+  if (failed != std::errc{} || end != name.data() + name.size() || number < 0) return std::nullopt;
+  return number;
+}
+
+std::string described(const Site& site) {
+  return fmt::format("{}|{}|{}", site.request_limit.count(), site.id, site.title);
+}
+
+std::optional<Site> parse_described(std::string_view text) {
+  const std::size_t first = text.find('|');
+  const std::size_t second = text.find('|', first + 1);
+  if (first == std::string_view::npos || second == std::string_view::npos) return std::nullopt;
+  std::int64_t limit = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + first, limit);
+  if (failed != std::errc{} || end != text.data() + first) return std::nullopt;
+  return Site{.id = SiteId{text.substr(first + 1, second - first - 1)},
+              .title = std::string{text.substr(second + 1)},
+              .request_limit = Duration{limit}};
+}
+
+std::string endpoint(const std::string& address, std::uint16_t port) {
+  return address.contains(':') ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port);
+}
+
+std::vector<std::pair<std::string, std::string>> render(const Frame& frame, const Sites& sites) {
+  std::string routes;
+  std::string internal;
+  std::string descriptions;
+  for (const auto& [number, site] : sites.claimed) {
+    for (const Match& match : site.matches) {
+      line(match.host.empty() ? internal : routes, "{} {}", key(match), backend_name(number));
+    }
+    line(descriptions, "{} {}", backend_name(number), described(site));
+  }
+  auto files = pages(frame.settings.unknown_hint);
+  files.emplace_back(kRoutes, std::move(routes));
+  files.emplace_back(kInternal, std::move(internal));
+  files.emplace_back(kSites, std::move(descriptions));
+  files.emplace_back(kConfiguration, configuration(frame, sites));
+  return files;
+}
+
+}  // namespace tow::route::haproxy
