@@ -1,15 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/contract_test.hpp"
 
+#include <unistd.h>
+
 #include "store/memory/memory.hpp"
+#include "store/sqlite/sqlite.hpp"
 
 namespace tow::store {
+
+namespace {
+
+// A store whose directory goes with it.
+class Temporary final : public Store {
+ public:
+  Temporary(std::filesystem::path directory, std::unique_ptr<Store> store)
+      : directory_{std::move(directory)}, store_{std::move(store)} {}
+  ~Temporary() override {
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  Task<StoreRevision> commit(Transaction t, Durability d) override { return store_->commit(std::move(t), d); }
+  SnapshotPtr snapshot() const override { return store_->snapshot(); }
+  std::unique_ptr<Watch> watch(StoreRevision from, Filter f) override {
+    return store_->watch(from, std::move(f));
+  }
+  Task<std::vector<RecordPtr>> query(Query query) override { return store_->query(std::move(query)); }
+  Task<RecordPtr> find(Key key) override { return store_->find(std::move(key)); }
+  Task<RecordPtr> find_at(Key key, StoreRevision r) override { return store_->find_at(std::move(key), r); }
+  Task<std::vector<RecordPtr>> list_at(Filter filter, StoreRevision r) override {
+    return store_->list_at(std::move(filter), r);
+  }
+  Task<std::vector<Change>> history(Key key, std::size_t n) override {
+    return store_->history(std::move(key), n);
+  }
+  Task<StoreRevision> revision_at(TimePoint time) override { return store_->revision_at(time); }
+  Task<> compact(TimePoint before) override { return store_->compact(before); }
+  Task<> purge_history(Key key) override { return store_->purge_history(std::move(key)); }
+  Task<> close() override { return store_->close(); }
+
+ private:
+  std::filesystem::path directory_;
+  std::unique_ptr<Store> store_;
+};
+
+std::filesystem::path temporary_directory() {
+  std::string path = testing::TempDir() + "/tow-store-XXXXXX";
+  if (!mkdtemp(path.data())) throw system_error("mkdtemp", errno);
+  return path;
+}
+
+}  // namespace
 
 std::vector<Implementation> implementations() {
   return {
       {"memory",
        [](IsCold is_cold, const Clock& clock, FeedLimits limits) {
          return memory::open({.is_cold = std::move(is_cold), .clock = &clock, .feed = limits});
+       }},
+      {"sqlite",
+       [](IsCold is_cold, const Clock& clock, FeedLimits limits) -> std::unique_ptr<Store> {
+         auto directory = temporary_directory();
+         auto store = sqlite::open(
+             {.directory = directory, .is_cold = std::move(is_cold), .clock = &clock, .feed = limits});
+         return std::make_unique<Temporary>(std::move(directory), std::move(store));
        }},
   };
 }

@@ -1,35 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/group_commit.hpp"
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "base/log.hpp"
+#include "base/waiter.hpp"
 
 namespace tow::store {
 namespace {
-
-namespace asio = boost::asio;
 
 // A batch is bounded, so that the first in it does not wait for thousands.
 constexpr std::size_t kBatch = 1'024;
 constexpr std::chrono::seconds kRetryOrphans{1};
 constexpr std::string_view kClosing = "the store is closing";
-
-// Suspends the task, hands out the function that resumes it (once, from any thread) on the task's own
-// executor. A cancellation does not interrupt it: what is queued happens.
-template <class Start>
-Task<> suspend(Start start) {
-  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
-      [&start](auto handler) {
-        auto work = asio::make_work_guard(handler);
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        start([shared, work = std::move(work)] { asio::post(work.get_executor(), std::move(*shared)); });
-      },
-      asio::use_awaitable);
-}
 
 }  // namespace
 
@@ -38,37 +19,87 @@ GroupCommit::GroupCommit(Ledger& ledger, std::chrono::milliseconds soon)
 
 GroupCommit::~GroupCommit() { stop(); }
 
-Task<StoreRevision> GroupCommit::commit(Transaction transaction, Durability durability) {
-  auto waiting = std::make_shared<Waiting>();
-  waiting->transaction = std::move(transaction);
-  waiting->durability = durability;
-  co_await suspend([&](std::function<void()> resume) {
+// Who waits for the thread, and the thread that ends the wait. The lock is held while the waiter is woken and
+// taken once more before it goes on, so that neither it nor its event loop can vanish meanwhile.
+class GroupCommit::Waiting {
+ public:
+  // A cancellation does not interrupt it: what is queued happens.
+  Task<> wait() {
+    Waiter waiter{co_await boost::asio::this_coro::executor};
+    const Place place{*this, &waiter};
+    co_await waiter.wait_to_end([] {});
+  }
+
+  void end(std::exception_ptr failure) {
     const std::lock_guard lock{mutex_};
-    if (stopping_) {
-      waiting->error = std::make_exception_ptr(Error{Code::Unavailable, std::string{kClosing}});
-      return resume();
+    error = std::move(failure);
+    ended_ = true;
+    if (waiter_) waiter_->wake();
+  }
+
+  std::exception_ptr error;
+
+ private:
+  struct Place {
+    Place(Waiting& waiting, Waiter* waiter) : waiting{waiting} {
+      const std::lock_guard lock{waiting.mutex_};
+      waiting.waiter_ = waiter;
+      if (waiting.ended_) waiter->wake();
     }
-    waiting->since = std::chrono::steady_clock::now();
-    waiting->resume = std::move(resume);
-    queue_.push_back(waiting);
+    ~Place() {
+      const std::lock_guard lock{waiting.mutex_};
+      waiting.waiter_ = nullptr;
+    }
+    Waiting& waiting;
+  };
+
+  std::mutex mutex_;
+  Waiter* waiter_ = nullptr;
+  bool ended_ = false;
+};
+
+struct GroupCommit::Item : Waiting {
+  Commit commit;
+  Durability durability;
+  Time since;
+};
+
+struct GroupCommit::Job : Waiting {
+  std::function<bool()> slice;
+};
+
+Task<StoreRevision> GroupCommit::commit(Transaction transaction, Durability durability) {
+  const auto item = std::make_shared<Item>();
+  item->commit.transaction = std::move(transaction);
+  item->durability = durability;
+  {
+    const std::lock_guard lock{mutex_};
+    refuse_if_stopped();
+    item->since = std::chrono::steady_clock::now();
+    queue_.push_back(item);
     if (durability == Durability::Now) ++urgent_;
     changed_.notify_one();
-  });
-  if (waiting->error) std::rethrow_exception(waiting->error);
-  co_return waiting->revision;
+  }
+  co_await item->wait();
+  if (item->error) std::rethrow_exception(item->error);
+  co_return item->commit.revision;
 }
 
 Task<> GroupCommit::run(std::function<bool()> slice) {
-  auto job = std::make_shared<Job>();
+  const auto job = std::make_shared<Job>();
   job->slice = std::move(slice);
-  co_await suspend([&](std::function<void()> resume) {
+  {
     const std::lock_guard lock{mutex_};
-    job->resume = std::move(resume);
+    refuse_if_stopped();
     jobs_.push_back(job);
-    if (stopping_) return refuse_jobs();
     changed_.notify_one();
-  });
+  }
+  co_await job->wait();
   if (job->error) std::rethrow_exception(job->error);
+}
+
+void GroupCommit::refuse_if_stopped() const {
+  if (stopping_) throw Error{Code::Unavailable, std::string{kClosing}};
 }
 
 void GroupCommit::stop() {
@@ -109,25 +140,25 @@ bool GroupCommit::wait_for_work(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-std::vector<std::shared_ptr<GroupCommit::Waiting>> GroupCommit::take_batch() {
+std::vector<std::shared_ptr<GroupCommit::Item>> GroupCommit::take_batch() {
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(std::min(queue_.size(), kBatch));
-  std::vector<std::shared_ptr<Waiting>> batch{std::make_move_iterator(queue_.begin()),
-                                              std::make_move_iterator(end)};
+  std::vector<std::shared_ptr<Item>> batch{std::make_move_iterator(queue_.begin()),
+                                           std::make_move_iterator(end)};
   queue_.erase(queue_.begin(), end);
-  for (const auto& waiting : batch) urgent_ -= waiting->durability == Durability::Now;
+  for (const auto& item : batch) urgent_ -= item->durability == Durability::Now;
   return batch;
 }
 
-void GroupCommit::commit_batch(std::span<const std::shared_ptr<Waiting>> batch) {
+void GroupCommit::commit_batch(std::span<const std::shared_ptr<Item>> batch) {
   const auto orphans = ledger_.orphans();
   if (batch.empty() && orphans == 0) return;
   std::vector<Commit*> commits;
-  for (const auto& waiting : batch) commits.push_back(waiting.get());
+  for (const auto& item : batch) commits.push_back(&item->commit);
   ledger_.commit(commits);
   // Where nothing of them went, the disk is full or broken.
   retry_orphans_ = std::chrono::steady_clock::now();
   if (orphans > 0 && ledger_.orphans() >= orphans) retry_orphans_ += kRetryOrphans;
-  for (const auto& waiting : batch) std::exchange(waiting->resume, nullptr)();
+  for (const auto& item : batch) item->end(item->commit.error);
 }
 
 void GroupCommit::run_slice() {
@@ -146,23 +177,22 @@ void GroupCommit::run_slice() {
     if (jobs_.empty()) return;
     job = jobs_.front();
   }
+  std::exception_ptr failure;
   try {
     if (job->slice()) return;
   } catch (...) {
-    job->error = std::current_exception();
+    failure = std::current_exception();
   }
   {
     const std::lock_guard lock{mutex_};
     jobs_.pop_front();
   }
-  std::exchange(job->resume, nullptr)();
+  job->end(failure);
 }
 
 void GroupCommit::refuse_jobs() {
-  for (const auto& job : jobs_) {
-    job->error = std::make_exception_ptr(Error{Code::Unavailable, std::string{kClosing}});
-    std::exchange(job->resume, nullptr)();
-  }
+  for (const auto& job : jobs_)
+    job->end(std::make_exception_ptr(Error{Code::Unavailable, std::string{kClosing}}));
   jobs_.clear();
 }
 

@@ -29,29 +29,23 @@ class GroupCommit {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
-  struct Waiting : Commit {
-    Durability durability;
-    Time since;
-    std::function<void()> resume;
-  };
-  struct Job {
-    std::function<bool()> slice;
-    std::exception_ptr error;
-    std::function<void()> resume;
-  };
+  class Waiting;
+  struct Item;
+  struct Job;
 
   void loop();
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
-  std::vector<std::shared_ptr<Waiting>> take_batch();
-  void commit_batch(std::span<const std::shared_ptr<Waiting>> batch);
+  std::vector<std::shared_ptr<Item>> take_batch();
+  void commit_batch(std::span<const std::shared_ptr<Item>> batch);
   void run_slice();
   void refuse_jobs();
+  void refuse_if_stopped() const;
 
   Ledger& ledger_;
   const std::chrono::milliseconds soon_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::shared_ptr<Waiting>> queue_;
+  std::deque<std::shared_ptr<Item>> queue_;
   std::size_t urgent_ = 0;  // in the queue, that do not wait for company
   std::deque<std::shared_ptr<Job>> jobs_;
   Time retry_orphans_{};

@@ -46,8 +46,7 @@ void Ledger::commit(std::span<Commit* const> batch) {
     for (Commit* commit : batch) {
       try {
         commit->revision = stage.apply(std::move(commit->transaction));
-      } catch (const Error& error) {
-        if (error.code() == Code::Unavailable) throw;
+      } catch (...) {
         commit->error = std::current_exception();
       }
     }
@@ -56,10 +55,10 @@ void Ledger::commit(std::span<Commit* const> batch) {
       publish(stage);
     }
     orphans_.erase(orphans_.begin(), orphans_.begin() + static_cast<std::ptrdiff_t>(orphans));
-  } catch (const Error& error) {
-    // Those that were refused, too: they were checked against what did not come to be.
+    // A failure is that of all, also of those that were refused: they were checked against what did not come
+    // to be.
+  } catch (const DiskFailed& error) {
     fail_all(std::current_exception());
-    if (error.code() != Code::Unavailable) return;
     broken_ = std::make_exception_ptr(
         fail(Code::Unavailable, "the store is read-only until it is opened again: {}", error.message()));
     log::error("store", "{}; nothing can be changed until the server is restarted", error.message());

@@ -25,6 +25,12 @@ constexpr StoreRevision revision_of(Sequence sequence) { return sequence >> kOrd
 /// After all changes of a revision.
 constexpr Sequence end_of(StoreRevision revision) { return sequence(revision + 1) - 1; }
 
+/// Nothing may be appended after this.
+class DiskFailed : public Error {
+ public:
+  explicit DiskFailed(std::string message) : Error{Code::Unavailable, std::move(message)} {}
+};
+
 struct Logged {
   Sequence sequence;
   Change change;
