@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/buildah/containerfile.hpp"
+
+#include <gtest/gtest.h>
+
+namespace tow::image::buildah {
+namespace {
+
+TEST(Containerfile, NamesTheImagesItNeeds) {
+  const struct {
+    const char* reason;
+    const char* text;
+    std::vector<std::string> images;
+  } cases[] = {
+      {"one", "FROM towpath/base:12\nRUN true\n", {"towpath/base:12"}},
+      {"stages are none",
+       "FROM a:1 AS Build\nFROM build\nFROM b\nCOPY --from=BUILD x y\nCOPY --from=0 x y\n",
+       {"a:1", "b"}},
+      {"scratch is none", "FROM scratch\nCOPY --from=busybox:1 /bin /bin\n", {"busybox:1"}},
+      {"flags, case and continuation",
+       "# syntax=x\nfrom --platform=linux/amd64 \\\n  # why\n  a:1 \\\n  as b\n",
+       {"a:1"}},
+      {"an argument with a default",
+       "ARG VERSION=20\nARG BASE=\"node:${VERSION}\"\nFROM $BASE\n",
+       {"node:20"}},
+      {"an argument that is given", "ARG VERSION=20\nFROM node:${VERSION}-slim\n", {"node:22-slim"}},
+      {"a default where it is used", "ARG X\nFROM ${X:-a:1}\n", {"a:1"}},
+      {"an argument that is not known", "FROM ${X}\nFROM b\n", {"b"}},
+      {"a mount", "FROM a\nRUN --mount=type=bind,from=c:2,target=/x true\n", {"a", "c:2"}},
+      {"twice is once", "FROM a\nFROM a\n", {"a"}},
+      {"words in a command are none", "FROM a\nRUN echo FROM b\n", {"a"}},
+      {"nothing", "", {}},
+  };
+  for (const auto& one : cases) {
+    const bool given = std::string_view{one.reason} == "an argument that is given";
+    EXPECT_EQ(images_of(one.text, given ? std::map<std::string, std::string>{{"VERSION", "22"}}
+                                        : std::map<std::string, std::string>{}),
+              one.images)
+        << one.reason;
+  }
+}
+
+}  // namespace
+}  // namespace tow::image::buildah
