@@ -107,10 +107,13 @@ struct Build {
     std::string path;
     std::string containerfile;
     std::map<std::string, std::string> arguments;
+    std::string inputs;
+    bool cancelled = false;
   };
   struct Status {
     WorkPhase phase = WorkPhase::Queued;
     std::string message;
+    int attempts = 0;
     std::string image;
     std::string digest;
     std::string pack;
@@ -129,6 +132,9 @@ constexpr auto fields(Of<Build::Spec>) {
       field("containerfile", &S::containerfile,
             "Containerfile, relative to the repository; empty: found or detected."),
       field("arguments", &S::arguments, "Build arguments."),
+      field("inputs", &S::inputs,
+            "Digest of all that the image is made of: equal inputs are not built twice."),
+      field("cancelled", &S::cancelled, "Somebody wants it to end."),
   };
 }
 constexpr auto fields(Of<Build::Status>) {
@@ -136,6 +142,7 @@ constexpr auto fields(Of<Build::Status>) {
   return std::tuple{
       field("phase", &S::phase, "How far it is.", required),
       field("message", &S::message, "Why it failed."),
+      field("attempts", &S::attempts, "How often it was begun; again after the platform was killed."),
       field("image", &S::image, "Id of the image that it made."),
       field("digest", &S::digest, "Digest of that image's manifest."),
       field("pack", &S::pack, "What was detected where there is no Containerfile."),
@@ -151,6 +158,7 @@ struct ComponentRun {
   std::string build;
   std::string release;
   std::string deployment;
+  std::int64_t generation = 0;
   int revision = 0;
   WorkPhase phase = WorkPhase::Queued;
   std::string message;
@@ -162,6 +170,7 @@ constexpr auto fields(Of<ComponentRun>) {
       field("build", &S::build, "The build; empty where nothing changed."),
       field("release", &S::release, "The release that came of it."),
       field("deployment", &S::deployment, "Where it was deployed to."),
+      field("generation", &S::generation, "The generation of that deployment's spec which asks for it."),
       field("revision", &S::revision, "The revision of that deployment."),
       field("phase", &S::phase, "How far it is.", required),
       field("message", &S::message, "Why it failed, or what was left as it was."),

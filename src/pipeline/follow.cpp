@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a push shows while it happens.
+#include "pipeline/state.hpp"
+
+namespace tow::pipeline {
+namespace {
+
+// Wakes a follower when anything of its project changes.
+Task<> wake_on_change(store::Store& store, std::string project, std::shared_ptr<Signal> signal) {
+  while (true) {
+    const auto watch = store.watch(store.snapshot()->revision(),
+                                   {.kind = {}, .project = project, .owner = {}, .labels = {}});
+    try {
+      while (true) {
+        co_await watch->next();
+        signal->notify();
+      }
+    } catch (const store::WatchLost&) {
+      signal->notify();
+    }
+  }
+}
+
+std::string short_id(const std::string& commit) { return commit.substr(0, 8); }
+
+// What was said of one component so far.
+struct Told {
+  std::uintmax_t log_offset = 0;
+  std::string build_state;
+  std::string rollout_state;
+  bool ended = false;
+};
+
+}  // namespace
+
+Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Task<>(const Progress&)> emit) {
+  const auto project = call.target.project;
+  const auto signal = std::make_shared<Signal>();
+  const auto executor = co_await boost::asio::this_coro::executor;
+  Scope watching{executor, "follow"};
+  watching.spawn(wake_on_change(settings.store, project, signal));
+  logs.listen(signal);
+
+  const auto say = [&](std::string source, std::string text, std::optional<WorkPhase> phase = {}) -> Task<> {
+    Progress progress{.source = std::move(source), .text = std::move(text), .phase = phase};
+    co_await emit(progress);
+  };
+  const auto tell = [&]() -> Task<> {
+    std::map<std::string, Told> told;
+    std::size_t notes = 0;
+    bool introduced = false;
+    while (true) {
+      const auto run = co_await find<PipelineRun>(settings.store, project, call.target.name);
+      if (!run) throw fail(Code::NotFound, "there is no {}", to_string(call.target));
+      if (!introduced) {
+        introduced = true;
+        co_await say({}, fmt::format("{} {}", short_id(run->spec.commit.id), run->spec.commit.subject));
+      }
+      for (; notes < run->status.notes.size(); ++notes) co_await say({}, run->status.notes[notes]);
+      for (const auto& component : run->status.components) {
+        auto& before = told[component.component];
+        const auto& name = component.component;
+        if (!component.build.empty()) {
+          const auto build = co_await find<Build>(settings.store, project, component.build);
+          if (build && component.message == "unchanged" && before.build_state.empty()) {
+            before.build_state = "unchanged";
+            co_await say(name, fmt::format("unchanged since {}: its image is used again",
+                                           short_id(build->spec.commit)));
+          } else if (build && before.build_state != "unchanged") {
+            if (before.build_state.empty() && build->status.phase != WorkPhase::Queued) {
+              before.build_state = "building";
+              co_await say(name, "building");
+            }
+            for (auto lines = logs.read(build->uid(), before.log_offset); !lines.empty();
+                 lines = logs.read(build->uid(), before.log_offset))
+              for (const auto& line : lines) co_await say(name, "  " + line.text);
+            if (build->status.phase == WorkPhase::Succeeded && before.build_state == "building" &&
+                build->status.ended && build->status.started) {
+              before.build_state = "built";
+              co_await say(
+                  name,
+                  fmt::format(
+                      "built in {:.1f}s",
+                      static_cast<double>((*build->status.ended - *build->status.started).count()) / 1000));
+            }
+          }
+        }
+        if (!component.deployment.empty() && !before.ended) {
+          if (const auto record =
+                  settings.store.snapshot()->get(key<Deployment>(project, component.deployment))) {
+            const auto deployment = decode<Deployment>(record);
+            if (deployment.status.observed_generation >= component.generation &&
+                deployment.status.message != before.rollout_state && !deployment.status.message.empty()) {
+              before.rollout_state = deployment.status.message;
+              co_await say(name, deployment.status.message);
+            }
+            if (component.phase == WorkPhase::Succeeded) {
+              std::string urls;
+              for (const auto& url : deployment.status.urls) urls += " " + url;
+              co_await say(name,
+                           fmt::format("live as revision {} in {}{}", component.revision,
+                                       deployment.spec.environment, urls),
+                           component.phase);
+              before.ended = true;
+            }
+          }
+        }
+        if (ended(component.phase) && !before.ended) {
+          before.ended = true;
+          const auto text = component.phase == WorkPhase::Succeeded ? "built" : component.message;
+          co_await say(name, text, component.phase);
+        }
+      }
+      if (ended(run->status.phase)) {
+        if (!run->status.message.empty()) co_await say({}, run->status.message, run->status.phase);
+        co_return;
+      }
+      co_await signal->wait();
+    }
+  };
+  std::exception_ptr failure;
+  try {
+    co_await tell();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  watching.cancel();
+  co_await watching.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+Task<> Pipeline::State::build_log(api::Call call, LogInput input,
+                                  std::function<Task<>(const LogEntry&)> emit) {
+  const auto signal = std::make_shared<Signal>();
+  logs.listen(signal);
+  std::uintmax_t offset = 0;
+  while (true) {
+    const auto build = co_await find<Build>(settings.store, call.target.project, call.target.name);
+    if (!build) throw fail(Code::NotFound, "there is no {}", to_string(call.target));
+    for (auto lines = logs.read(build->uid(), offset); !lines.empty();
+         lines = logs.read(build->uid(), offset))
+      for (const auto& line : lines) co_await emit(line);
+    if (!input.follow || ended(build->status.phase)) co_return;
+    // The last line and the end of the build are two things: look at the end again after a moment.
+    co_await signal->wait_for(std::chrono::milliseconds{500});
+  }
+}
+
+}  // namespace tow::pipeline

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline/pipeline.hpp"
+
+#include "pipeline/state.hpp"
+
+namespace tow::pipeline {
+
+Pipeline::Pipeline(Settings settings) : state_{std::make_shared<State>(std::move(settings))} {}
+Pipeline::~Pipeline() = default;
+
+std::vector<control::Controller> Pipeline::controllers() {
+  auto* state = state_.get();
+  // A run is concerned by its own changes, by those of its builds, and by those of the deployments that it
+  // waits for. The latter two do not know their runs: every run of the project that has not ended looks.
+  const auto open_runs = [state](const Record& record) {
+    const std::lock_guard lock{state->mutex};
+    std::vector<Key> keys;
+    for (const auto& [uid, run] : state->open_runs)
+      if (run.project == record.key.project) keys.push_back(run);
+    return keys;
+  };
+  return {{.name = "pipeline.runs",
+           .watches = {{.kind = "PipelineRun", .keys = {}},
+                       {.kind = "Build", .keys = open_runs},
+                       {.kind = "Deployment", .keys = open_runs}},
+           .reconcile = [state](Key key) { return state->reconcile_run(std::move(key)); }},
+          {.name = "pipeline.builds",
+           .watches = {{.kind = "Build", .keys = {}}},
+           .reconcile = [state](Key key) { return state->reconcile_build(std::move(key)); },
+           .concurrency = 16}};
+}
+
+void Pipeline::add_operations(api::Api& api) {
+  using api::Operation, api::StreamOperation, api::Permission, api::Repeat, api::Target;
+  auto* state = state_.get();
+  api.add(StreamOperation<FollowInput, Progress>{
+      .name = "pipelineruns.follow",
+      .target = Target::Entity,
+      .help = "Show what a push does, until it is done.",
+      .permission = Permission::Read,
+      .run = [state](api::Call call, FollowInput input, std::function<Task<>(const Progress&)> emit) {
+        return state->follow_run(std::move(call), std::move(input), std::move(emit));
+      }});
+  api.add(StreamOperation<LogInput, LogEntry>{
+      .name = "builds.logs",
+      .target = Target::Entity,
+      .help = "The log of a build.",
+      .permission = Permission::Read,
+      .run = [state](api::Call call, LogInput input, std::function<Task<>(const LogEntry&)> emit) {
+        return state->build_log(std::move(call), std::move(input), std::move(emit));
+      }});
+  api.add(Operation<Nothing, Accepted>{
+      .name = "builds.cancel",
+      .target = Target::Entity,
+      .help = "End a build that is queued or running.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Safe,
+      .run = [state](api::Call call, Nothing input) { return state->cancel_build(std::move(call), input); }});
+}
+
+Task<> Pipeline::stop() {
+  std::vector<std::shared_ptr<Scope>> running;
+  {
+    const std::lock_guard lock{state_->mutex};
+    for (const auto& [uid, scope] : state_->build_scopes) running.push_back(scope);
+  }
+  state_->scope.cancel();
+  for (const auto& scope : running) scope->cancel();
+  for (const auto& scope : running) co_await scope->join();
+  co_await state_->scope.join();
+}
+
+}  // namespace tow::pipeline

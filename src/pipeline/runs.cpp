@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// PipelineRuns: plan, build, release, deploy, watch; one step at a time, each recorded.
+#include <algorithm>
+
+#include "base/ids.hpp"
+#include "model/score_infer.hpp"
+#include "pipeline/state.hpp"
+
+namespace tow::pipeline {
+namespace {
+
+// What towpath.yaml says of a component in an environment.
+const manifest::Setting* setting_of(const CommitPlan& plan, const std::string& component) {
+  if (!plan.environment) return nullptr;
+  const auto environment = plan.manifest.environments.find(*plan.environment);
+  if (environment == plan.manifest.environments.end()) return nullptr;
+  const auto found = environment->second->components.find(component);
+  return found == environment->second->components.end() ? nullptr : &found->second.value;
+}
+
+std::string release_name(const std::string& component, const std::string& inputs, const std::string& image,
+                         const Node& score, const std::map<std::string, std::string>& files) {
+  std::string all = inputs + '\n' + image + '\n' + to_json(score);
+  for (const auto& [path, content] : files) all += '\n' + path + '\n' + sha256_hex(content);
+  return fmt::format("{}-{}", component.substr(0, 50), sha256_hex(all).substr(0, 10));
+}
+
+std::string image_of(const score::Document& document) {
+  for (const auto& [name, container] : document.containers) return container->image.value;
+  return {};
+}
+
+// An entity that another step, or another run, has made already is as good.
+Task<> create_once(store::Store& store, Record draft) {
+  store::Transaction transaction;
+  transaction.create(std::move(draft));
+  try {
+    co_await store.commit(std::move(transaction));
+  } catch (const Error& error) {
+    if (error.code() != Code::AlreadyExists) throw;
+  }
+}
+
+}  // namespace
+
+Task<control::Outcome> Pipeline::State::reconcile_run(Key key) {
+  const auto run = co_await find<PipelineRun>(settings.store, key.project, key.name);
+  if (!run || run->deleting() || ended(run->status.phase)) {
+    const std::lock_guard lock{mutex};
+    if (run) plans.erase(run->uid()), open_runs.erase(run->uid());
+    co_return control::Outcome{};
+  }
+  {
+    const std::lock_guard lock{mutex};
+    open_runs[run->uid()] = key;
+  }
+  if (run->status.phase == WorkPhase::Queued) co_return co_await begin_run(*run);
+  co_return co_await advance_run(*run);
+}
+
+Task<> Pipeline::State::end_run(const Entity<PipelineRun>& run, PipelineRun::Status status, WorkPhase phase,
+                                std::string message) {
+  status.phase = phase;
+  status.message = std::move(message);
+  status.ended = settings.clock.now();
+  store::Transaction transaction;
+  transaction.put_status(run.key(), encode_status<PipelineRun>(status), run.record->revision);
+  co_await settings.store.commit(std::move(transaction));
+}
+
+// A later push to the same branch, if there is one.
+Task<std::optional<Entity<PipelineRun>>> Pipeline::State::newer_run(const Entity<PipelineRun>& run) {
+  const auto records = co_await settings.store.query(
+      {.filter = {.kind = "PipelineRun", .project = run.project()}, .limit = 50});
+  for (const auto& record : records) {
+    if (record->created_revision <= run.record->created_revision) break;
+    auto other = decode<PipelineRun>(record);
+    if (other.spec.repository == run.spec.repository && other.spec.branch == run.spec.branch) co_return other;
+  }
+  co_return std::nullopt;
+}
+
+Task<CommitPlan> Pipeline::State::plan_of(const Entity<PipelineRun>& run) {
+  {
+    const std::lock_guard lock{mutex};
+    if (const auto known = plans.find(run.uid()); known != plans.end()) co_return known->second;
+  }
+  const auto repository = settings.store.snapshot()->get(key<Repository>(run.project(), run.spec.repository));
+  const auto default_branch = repository ? decode<Repository>(repository).spec.default_branch : "main";
+  CommitReader reader{settings.sources, run.project(), run.spec.repository, run.spec.commit.id};
+  auto plan = co_await plan_commit(std::move(reader), run.spec.branch, default_branch);
+  const std::lock_guard lock{mutex};
+  plans[run.uid()] = plan;
+  co_return plan;
+}
+
+// A build with the same inputs whose image is still there.
+Task<std::optional<Entity<Build>>> Pipeline::State::built_before(const std::string& project,
+                                                                 const PlannedComponent& planned) {
+  const auto records =
+      co_await settings.store.query({.filter = {.kind = "Build",
+                                                .project = project,
+                                                .owner = {},
+                                                .labels = {{std::string{kInputsLabel}, planned.inputs}}},
+                                     .limit = 10});
+  for (const auto& record : records) {
+    auto build = decode<Build>(record);
+    if (build.spec.component != planned.name || build.status.phase != WorkPhase::Succeeded) continue;
+    if (co_await settings.images.find(build.status.image)) co_return build;
+  }
+  co_return std::nullopt;
+}
+
+Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
+  auto status = run.status;
+  status.started = settings.clock.now();
+  if (const auto newer = co_await newer_run(run)) {
+    co_await end_run(run, status, WorkPhase::Cancelled,
+                     fmt::format("superseded by {}", newer->spec.commit.id.substr(0, 8)));
+    co_return control::Outcome{};
+  }
+  CommitPlan plan;
+  std::string problem;
+  try {
+    plan = co_await plan_of(run);
+    status.notes = plan.notes;
+    if (plan.environment) {
+      status.environment = *plan.environment;
+      for (const auto& component : plan.components) {
+        const auto required =
+            score::required_configuration(component.document, component.directory,
+                                          [&](const std::string& path) -> std::optional<std::string> {
+                                            const auto found = component.files.find(path);
+                                            if (found == component.files.end()) return {};
+                                            return found->second;
+                                          });
+        for (const auto& name :
+             settings.missing_configuration(run.project(), *plan.environment, component.name, required)) {
+          status.notes.push_back(fmt::format("{} reads {}, which is not set: tow config set {}=… -e {}",
+                                             component.name, name, name, *plan.environment));
+          problem = "configuration is missing. Nothing was built or deployed";
+        }
+      }
+    } else {
+      status.notes.push_back(fmt::format(
+          "no environment is deployed from the branch {}: it is built, and can be deployed by `tow deploy`",
+          run.spec.branch));
+    }
+  } catch (const Error& error) {
+    if (error.code() != Code::Invalid && error.code() != Code::Unsupported && error.code() != Code::Exhausted)
+      throw;
+    for (auto& line : describe_faults(error)) status.notes.push_back(std::move(line));
+    problem = error.message();
+  }
+  if (!problem.empty()) {
+    co_await end_run(run, status, WorkPhase::Failed, problem);
+    co_return control::Outcome{};
+  }
+
+  store::Transaction transaction;
+  const auto snapshot = settings.store.snapshot();
+  const auto project = snapshot->get(key<Project>({}, run.project()));
+  if (!project || project->deleted) {
+    co_await end_run(run, status, WorkPhase::Cancelled, "the project is being destroyed");
+    co_return control::Outcome{};
+  }
+  // Environments that towpath.yaml speaks of exist from now on, with its branch.
+  for (const auto& [name, located] : plan.manifest.environments) {
+    const auto branch = located->branch ? located->branch->value : "";
+    const auto known = snapshot->get(key<Environment>(run.project(), name));
+    if (!known) {
+      auto record = draft<Environment>(
+          run.project(), name,
+          {.type = located->type ? located->type->value : "development", .branch = branch});
+      record.owner = project->uid;
+      transaction.create(std::move(record));
+    } else if (auto spec = decode<Environment>(known).spec; spec.branch != branch) {
+      spec.branch = branch;
+      transaction.put_spec(known->key, encode_spec<Environment>(spec), known->revision);
+    }
+  }
+  for (const auto& planned : plan.components) {
+    Component::Spec spec{.repository = run.spec.repository,
+                         .path = planned.settings.path.value,
+                         .watch = {},
+                         .inferred = planned.inferred};
+    for (const auto& each : planned.settings.watch) spec.watch.push_back(each.value);
+    const auto component_key = key<Component>(run.project(), planned.name);
+    if (snapshot->get(component_key)) {
+      transaction.put_spec(component_key, encode_spec<Component>(spec));
+    } else {
+      auto record = draft<Component>(run.project(), planned.name, spec);
+      record.owner = project->uid;
+      transaction.create(std::move(record));
+    }
+    ComponentRun component{.component = planned.name, .phase = WorkPhase::Running};
+    if (planned.built) {
+      if (const auto before = co_await built_before(run.project(), planned)) {
+        component.build = before->name();
+        component.message = "unchanged";
+      } else {
+        component.build = run.name() + "." + planned.name;
+        Build::Spec build{
+            .repository = run.spec.repository,
+            .commit = run.spec.commit.id,
+            .component = planned.name,
+            .path = planned.settings.path.value,
+            .containerfile = planned.settings.containerfile ? planned.settings.containerfile->value : "",
+            .arguments = planned.settings.build_args,
+            .inputs = planned.inputs};
+        auto record = draft<Build>(run.project(), component.build, build);
+        record.owner = project->uid;
+        record.labels[std::string{kInputsLabel}] = planned.inputs;
+        record.finalizers.emplace_back("pipeline");
+        transaction.create(std::move(record));
+      }
+    }
+    status.components.push_back(std::move(component));
+  }
+  status.phase = WorkPhase::Running;
+  transaction.put_status(run.key(), encode_status<PipelineRun>(status), run.record->revision);
+  co_await settings.store.commit(std::move(transaction));
+  co_return control::Outcome{};
+}
+
+Task<control::Outcome> Pipeline::State::advance_run(Entity<PipelineRun> run) {
+  const auto plan = co_await plan_of(run);
+  auto status = run.status;
+  for (auto& component : status.components) {
+    if (ended(component.phase)) continue;
+    const auto planned = std::find_if(plan.components.begin(), plan.components.end(),
+                                      [&](const auto& each) { return each.name == component.component; });
+    if (planned == plan.components.end())
+      throw fail(Code::Internal, "the run's plan lost {}", component.component);
+    try {
+      co_await advance_component(run, *planned, component);
+    } catch (const Error& error) {
+      // What a retry cannot mend ends the component; the rest comes again with backoff.
+      if (error.code() != Code::Invalid && error.code() != Code::Unsupported &&
+          error.code() != Code::NotFound && error.code() != Code::FailedPrecondition)
+        throw;
+      component.phase = WorkPhase::Failed;
+      component.message = error.message();
+      for (const auto& fault : error.faults()) component.message += "\n" + describe(fault);
+    }
+  }
+  const bool all = std::all_of(status.components.begin(), status.components.end(),
+                               [](const auto& c) { return ended(c.phase); });
+  if (!all) {
+    store::Transaction transaction;
+    transaction.put_status(run.key(), encode_status<PipelineRun>(status), run.record->revision);
+    co_await settings.store.commit(std::move(transaction));
+    co_return control::Outcome{};
+  }
+  WorkPhase phase = WorkPhase::Succeeded;
+  for (const auto& component : status.components) phase = std::max(phase, component.phase);
+  co_await end_run(run, status, phase, phase == WorkPhase::Failed ? "not every component is live" : "");
+  co_return control::Outcome{};
+}
+
+Task<void> Pipeline::State::advance_component(const Entity<PipelineRun>& run, const PlannedComponent& planned,
+                                              ComponentRun& component) {
+  if (component.release.empty() && !co_await make_release(run, planned, component)) co_return;
+  if (run.status.environment.empty()) {
+    component.phase = WorkPhase::Succeeded;
+    co_return;
+  }
+  if (component.deployment.empty()) co_await ask_deployment(run, planned, component);
+  if (!ended(component.phase)) co_await look_at_deployment(run, component);
+}
+
+// True when there is a release.
+Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const PlannedComponent& planned,
+                                         ComponentRun& component) {
+  Release::Spec release{
+      .component = planned.name, .repository = run.spec.repository, .commit = run.spec.commit};
+  std::optional<image::Image> image;
+  if (planned.built) {
+    const auto build = co_await find<Build>(settings.store, run.project(), component.build);
+    if (!build || build->status.phase == WorkPhase::Failed || build->status.phase == WorkPhase::Cancelled) {
+      component.phase = build ? build->status.phase : WorkPhase::Cancelled;
+      component.message = build ? "the build failed: " + build->status.message : "the build is gone";
+      co_return false;
+    }
+    if (build->status.phase != WorkPhase::Succeeded) co_return false;
+    release.build = build->name();
+    image = co_await settings.images.find(build->status.image);
+    if (!image) throw fail(Code::NotFound, "the image of the build {} is gone from the store", build->name());
+  } else {
+    release.reference = image_of(planned.document);
+    image = co_await settings.images.ensure(release.reference, [](std::string_view) {});
+  }
+  auto document = planned.document;
+  if (planned.inferred) {
+    const auto& ports = image->exposed_ports;
+    document = score::infer(
+        {.name = planned.name, .port = ports.size() == 1 ? std::optional{ports[0]} : std::nullopt});
+  }
+  release.image = image->id;
+  release.digest = image->digest;
+  release.score = score::write(document);
+  release.root = planned.directory;
+  release.by = run.spec.by;
+  for (const auto& [path, content] : planned.files) release.files[path] = base64(content);
+
+  component.release = release_name(planned.name, planned.inputs, release.image, release.score, release.files);
+  auto record = draft<Release>(run.project(), component.release, release);
+  const auto owner = settings.store.snapshot()->get(key<Component>(run.project(), planned.name));
+  if (!owner || owner->deleted) {
+    component.phase = WorkPhase::Cancelled;
+    component.message = "the component is being destroyed";
+    co_return false;
+  }
+  record.owner = owner->uid;
+  record.labels[std::string{kInputsLabel}] = planned.inputs;
+  co_await create_once(settings.store, std::move(record));
+  store::Transaction transaction;
+  transaction.put_status(owner->key, encode_status<Component>({.release = component.release}));
+  co_await settings.store.commit(std::move(transaction));
+  co_return true;
+}
+
+Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const PlannedComponent& planned,
+                                           ComponentRun& component) {
+  if (const auto newer = co_await newer_run(run)) {
+    component.phase = WorkPhase::Cancelled;
+    component.message = fmt::format("superseded by {}", newer->spec.commit.id.substr(0, 8));
+    co_return;
+  }
+  const auto plan = co_await plan_of(run);
+  DeployInput input{
+      .component = planned.name, .environment = run.status.environment, .release = component.release};
+  input.cause = "push";
+  input.overrides = Node::Map{};
+  if (const auto* setting = setting_of(plan, planned.name)) {
+    input.scale = setting->scale;
+    if (setting->strategy)
+      input.strategy = setting->strategy->value.type.value == manifest::StrategyType::Recreate
+                           ? StrategyType::Recreate
+                           : StrategyType::Rolling;
+    if (!setting->overrides.value.is_null()) input.overrides = setting->overrides.value;
+  }
+  api::Call call{.subject = {.name = run.spec.by.empty() ? "platform" : run.spec.by, .administrator = true},
+                 .target = key<Deployment>(run.project(), {}),
+                 .time = settings.clock.now()};
+  const auto output = co_await settings.deploy(std::move(call), std::move(input));
+  component.deployment = output.deployment;
+  component.generation = output.generation;
+}
+
+Task<void> Pipeline::State::look_at_deployment(const Entity<PipelineRun>& run, ComponentRun& component) {
+  const auto record = settings.store.snapshot()->get(key<Deployment>(run.project(), component.deployment));
+  if (!record || record->deleted) {
+    component.phase = WorkPhase::Cancelled;
+    component.message = "the deployment is being destroyed";
+    co_return;
+  }
+  const auto deployment = decode<Deployment>(record);
+  if (deployment.status.observed_generation < component.generation) co_return;
+  component.revision = deployment.status.latest;
+  using Phase = Deployment::Phase;
+  if (deployment.status.phase == Phase::Healthy) {
+    component.phase = WorkPhase::Succeeded;
+  } else if (deployment.status.phase == Phase::Failed || deployment.status.phase == Phase::Degraded) {
+    component.phase = WorkPhase::Failed;
+    component.message = deployment.status.message;
+  }
+}
+
+}  // namespace tow::pipeline
