@@ -6,6 +6,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <concepts>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -43,6 +44,12 @@ class Scope {
 
   /// Starts the task on the scope's executor. After cancel() it is dropped unstarted.
   void spawn(Task<> task);
+  /// The same for a function that returns the task, a lambda with captures say: it is kept until the task has
+  /// ended. (A lambda that is called in place dies before its task starts, and its captures with it.)
+  template <std::invocable<> F>
+  void spawn(F function) {
+    spawn([](F kept) -> Task<> { co_await kept(); }(std::move(function)));
+  }
   void cancel();
   /// Waits until every task has ended; never from inside one of them. May be called more than once. When the
   /// joining task is cancelled, the scope is, too, is waited for all the same, and Error{Cancelled} is

@@ -96,6 +96,23 @@ TEST(Scope, ATaskMayCancelItsOwnScope) {
   }());
 }
 
+TEST(Scope, KeepsTheLambdaThatItIsGiven) {
+  run_blocking([]() -> Task<> {
+    auto token = std::make_shared<int>(1);
+    const std::weak_ptr<int> watched = token;
+    int seen = 0;
+    Scope scope{co_await here(), "test"};
+    scope.spawn([kept = std::move(token), &seen]() -> Task<> {
+      co_await yield_now();
+      seen = *kept;
+    });
+    EXPECT_FALSE(watched.expired());
+    co_await scope.join();
+    EXPECT_EQ(seen, 1);
+    EXPECT_TRUE(watched.expired());
+  }());
+}
+
 TEST(Scope, DestroysATasksLocalsBeforeItIsJoined) {
   run_blocking([]() -> Task<> {
     auto token = std::make_shared<int>(1);
