@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's logs and volumes: what is kept in files.
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <filesystem>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "engine/local/engine.hpp"
+#include "engine/local/log_files.hpp"
+
+namespace tow::engine::local {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+/// "GROUP-N" is an instance of that group's logs, or a job or group by itself.
+struct Source {
+  std::string directory;
+  std::string instance;  // empty: all
+};
+Source find_source(const Place& place, const std::string& name) {
+  check_id("log's source", name);
+  if (fs::exists(place.logs(name))) return {name, {}};
+  const auto hyphen = name.rfind('-');
+  if (hyphen != std::string::npos) return {name.substr(0, hyphen), name};
+  return {name, {}};
+}
+
+/// The next line in the order of time over several instances.
+class Merge {
+ public:
+  Merge(fs::path directory, std::string instance)
+      : directory_{std::move(directory)}, only_{std::move(instance)} {}
+
+  void seek(std::optional<TimePoint> since, std::size_t tail) {
+    open(since, tail);
+    if (tail == 0 || readers_.size() < 2) return;
+    // The last lines of all together: each instance's last ones, less the earliest of them.
+    std::vector<LogLine> last;
+    while (auto line = take()) last.push_back(std::move(*line));
+    for (std::size_t i = last.size() > tail ? last.size() - tail : 0; i < last.size(); ++i)
+      ready_.push_back(std::move(last[i]));
+  }
+
+  /// Up to some hundred lines; none when there is nothing new. New instances are found on the way.
+  std::vector<LogLine> more() {
+    open({}, 0);
+    std::vector<LogLine> lines;
+    while (lines.size() < 256) {
+      if (!ready_.empty()) {
+        lines.push_back(std::move(ready_.front()));
+        ready_.pop_front();
+      } else if (auto line = take()) {
+        lines.push_back(std::move(*line));
+      } else {
+        break;
+      }
+    }
+    return lines;
+  }
+
+ private:
+  void open(std::optional<TimePoint> since, std::size_t tail) {
+    for (const auto& id : logged_instances(directory_)) {
+      if (!only_.empty() && id != only_) continue;
+      if (std::ranges::any_of(readers_, [&](const auto& r) { return r.reader.instance() == id; })) continue;
+      readers_.push_back({LogReader{directory_, id}, {}});
+      readers_.back().reader.seek(since, tail);
+    }
+  }
+  std::optional<LogLine> take() {
+    Reader* first = nullptr;
+    for (auto& one : readers_) {
+      if (!one.head) one.head = one.reader.next();
+      if (one.head && (!first || one.head->time < first->head->time)) first = &one;
+    }
+    if (!first) return std::nullopt;
+    return std::exchange(first->head, std::nullopt);
+  }
+
+  struct Reader {
+    LogReader reader;
+    std::optional<LogLine> head;
+  };
+  fs::path directory_;
+  std::string only_;
+  std::vector<Reader> readers_;
+  std::deque<LogLine> ready_;
+};
+
+/// Notifies whenever something in the directory changes.
+Task<> watch_directory(fs::path directory, Signal& changed) {
+  const int descriptor = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (descriptor < 0) throw system_error("watching logs", errno);
+  boost::asio::posix::stream_descriptor stream{co_await boost::asio::this_coro::executor, descriptor};
+  if (::inotify_add_watch(descriptor, directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
+    throw system_error("watching " + directory.string(), errno);
+  char events[4096];
+  for (;;) {
+    co_await stream.async_wait(boost::asio::posix::stream_descriptor::wait_read, boost::asio::use_awaitable);
+    while (::read(descriptor, events, sizeof events) > 0) {
+    }
+    changed.notify();
+  }
+}
+
+}  // namespace
+
+bool Local::writes(const std::string& source, const std::string& instance) const {
+  const std::lock_guard lock{mutex_};
+  if (const auto job = job_views_.find(source); job != job_views_.end())
+    return job->second.phase == JobView::Phase::Running;
+  const auto group = group_views_.find(source);
+  if (group == group_views_.end()) return false;
+  return instance.empty() ||
+         std::ranges::any_of(group->second.instances, [&](const auto& one) { return one.id == instance; });
+}
+
+Task<> Local::logs(LogQuery query, LogSink sink) {
+  const Source source = find_source(place_, query.source);
+  const fs::path directory = place_.logs(source.directory);
+  if (!fs::exists(directory) && !writes(source.directory, source.instance))
+    throw fail(Code::NotFound, "there are no logs of {}", query.source);
+  Merge merge{directory, source.instance};
+  co_await pool_.run([&] { merge.seek(query.since, query.tail); });
+
+  const auto changed = std::make_shared<Signal>();
+  const auto drain = [&]() -> Task<> {
+    for (;;) {
+      const auto lines = co_await pool_.run([&] { return merge.more(); });
+      if (lines.empty()) co_return;
+      for (const auto& line : lines) co_await sink(line);
+    }
+  };
+  if (!query.follow) co_return co_await drain();
+
+  {
+    const std::lock_guard lock{mutex_};
+    std::erase_if(followers_, [](const auto& one) { return one.expired(); });
+    followers_.push_back(changed);
+  }
+  co_await pool_.run([&] { fs::create_directories(directory); });
+  Scope watching{co_await boost::asio::this_coro::executor, "log watch"};
+  watching.spawn(watch_directory(directory, *changed));
+  std::exception_ptr failure;
+  try {
+    for (;;) {
+      // Looked at before the last lines are read: what is written between the two is not lost.
+      const bool goes_on = writes(source.directory, source.instance);
+      co_await drain();
+      if (!goes_on) break;
+      co_await changed->wait();
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  watching.cancel();
+  co_await watching.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+Task<> Local::remove_logs(std::string source) {
+  check_id("log's source", source);
+  co_await pool_.run([&] { fs::remove_all(place_.logs(source)); });
+}
+
+/// Looks after the size of logs, more often while something writes fast.
+Task<> Local::keep_logs() {
+  std::map<InstanceId, std::uintmax_t> sizes;
+  Duration gap = milliseconds{1000};
+  for (;;) {
+    co_await settings_.clock->sleep(gap);
+    std::vector<std::pair<std::string, InstanceId>> all;
+    for (const auto& [id, group] : groups_)
+      for (const auto& [ordinal, instance] : group->instances) all.emplace_back(id, instance->identity().id);
+    for (const auto& [id, job] : jobs_)
+      if (job->instance) all.emplace_back(id, id);
+    const bool fast = co_await pool_.run([&] {
+      bool growing = false;
+      for (const auto& [source, instance] : all) {
+        const fs::path directory = place_.logs(source);
+        std::error_code missing;
+        const auto size = fs::file_size(directory / (instance + ".log"), missing);
+        auto& before = sizes[instance];
+        if (missing || size == before) continue;
+        growing = growing || (size > before && size - before > settings_.log_file_size.count / 8);
+        before = size;
+        if (rotate_log(directory, instance, settings_.log_file_size)) {
+          reopen_log(place_.instance(instance));
+          before = 0;
+        }
+        tidy_logs(directory, instance, settings_.log_files);
+      }
+      return growing;
+    });
+    gap = fast ? milliseconds{50} : milliseconds{1000};
+  }
+}
+
+Task<Bytes> Local::volume_size(std::string volume) {
+  check_id("volume", volume);
+  co_return co_await pool_.run([&] {
+    Bytes all;
+    std::error_code ignored;
+    // Files come and go while it is walked: what has gone is passed over.
+    for (fs::recursive_directory_iterator at{place_.volume(volume), ignored}, end; at != end;
+         at.increment(ignored)) {
+      struct stat about{};
+      if (::lstat(at->path().c_str(), &about) == 0)
+        all.count += static_cast<std::uint64_t>(about.st_blocks) * 512;
+    }
+    return all;
+  });
+}
+
+Task<> Local::remove_volume(std::string volume) {
+  check_id("volume", volume);
+  co_await on_strand([](Local& self, const std::string& uid) -> Task<> {
+    const auto uses = [&](const Workload& workload) {
+      return std::ranges::any_of(workload.volumes, [&](const auto& mount) { return mount.volume == uid; });
+    };
+    for (const auto& [id, group] : self.groups_)
+      if (uses(*group->workload))
+        throw fail(Code::FailedPrecondition, "volume {} is in use by group {}; retire it first", uid, id);
+    for (const auto& [id, job] : self.jobs_)
+      if (job->instance && uses(job->record.spec.workload))
+        throw fail(Code::FailedPrecondition, "volume {} is in use by job {}; remove it first", uid, id);
+    co_return;
+  }(*this, volume));
+  co_await pool_.run([&] { fs::remove_all(place_.volume(volume)); });
+}
+
+Task<std::unique_ptr<Terminal>> Local::exec(InstanceId, std::vector<std::string>, bool) {
+  throw Error{Code::Unsupported, "the local engine cannot run commands inside instances yet"};
+  co_return nullptr;
+}
+
+}  // namespace tow::engine::local

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/local/instance.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "engine/local/diagnosis.hpp"
+
+namespace tow::engine::local {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Before it is ready an instance is asked often: a connection to a local port costs next to nothing.
+constexpr Duration kFirstGap = milliseconds{10}, kLongestGap = milliseconds{50};
+/// What has no port and no probe is ready when it has run this long.
+constexpr Duration kProven = seconds{1};
+
+Descriptor copy(const Descriptor& descriptor) {
+  return Descriptor{descriptor ? ::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 3) : -1};
+}
+
+}  // namespace
+
+Task<> wait_for_end(Descriptor process) {
+  boost::asio::posix::stream_descriptor stream{co_await boost::asio::this_coro::executor, process.release()};
+  co_await stream.async_wait(boost::asio::posix::stream_descriptor::wait_read, boost::asio::use_awaitable);
+}
+
+Instance::Instance(Surroundings& around, Identity identity, std::shared_ptr<const Workload> workload,
+                   Wish wish, std::function<void()> changed)
+    : around_{around},
+      identity_{std::move(identity)},
+      workload_{std::move(workload)},
+      wish_{std::move(wish)},
+      changed_{std::move(changed)} {
+  view_.id = identity_.id;
+  view_.group = identity_.source;
+  view_.ordinal = identity_.ordinal;
+  view_.address = identity_.address;
+}
+
+void Instance::take(Running running) {
+  running_ = std::move(running);
+  sight_.life = Sight::Life::Running;
+  sight_.started = running_.record.started;
+  sight_.ready = running_.record.ready;
+  sight_.passing = sight_.ready.has_value();  // it served; its probe will tell if it no longer can
+  if (!running_.init) sight_.unwatched = true;
+  view_.started = sight_.started;
+  view_.ready = sight_.ready;
+  show(sight_.passing ? Phase::Ready : Phase::Starting);
+}
+
+void Instance::wish(Wish wish) {
+  // Wanted again while it stops: that end is not one of its own failures.
+  if (wish.run && !wish_.run) sight_.failures = 0;
+  wish_ = std::move(wish);
+  signal_.notify();
+}
+
+Task<> Instance::live() {
+  const auto self = shared_from_this();
+  if (sight_.life == Sight::Life::Running) watch();
+  for (;;) {
+    const TimePoint now = around_.clock.now();
+    const Decision decision = decide(wish_, sight_, now);
+    show(decision.phase);
+    if (decision.done) co_return;
+    if (decision.action) {
+      co_await act(*decision.action, decision.reason);
+      continue;
+    }
+    if (decision.again)
+      co_await signal_.wait_for(std::max(*decision.again - now, Duration{1}));
+    else
+      co_await signal_.wait();
+  }
+}
+
+Task<> Instance::act(Action action, const std::string& reason) {
+  switch (action) {
+    case Action::Make:
+      co_await make_it();
+      break;
+    case Action::Remove:
+      co_await remove_it();
+      break;
+    case Action::Terminate:
+      if (!reason.empty()) stopped_because_ = reason + (view_.reason.empty() ? "" : ": " + view_.reason);
+      sight_.terminated = around_.clock.now();
+      signal(running_.init, SIGTERM);
+      break;
+    case Action::Kill:
+      sight_.killed = true;
+      signal(running_.init, SIGKILL);
+      if (sight_.unwatched) {  // nobody will tell of its end
+        co_await around_.pool.run([this] {
+          if (running_.init) wait_for_end(running_.init, 10'000);
+        });
+        ended(std::nullopt, false);
+      }
+      break;
+  }
+}
+
+/// Opens the secrets: the values exist from here to the end of the start.
+Task<Order> Instance::order() {
+  Order order{.id = identity_.id,
+              .source = identity_.source,
+              .hostname = identity_.hostname,
+              .workload = *workload_,
+              .command = identity_.command,
+              .terminal = identity_.terminal,
+              .address = identity_.address};
+  for (const auto& [name, value] : workload_->variables) {
+    std::string text;
+    for (const auto& part : value.parts) {
+      if (part.secret.empty())
+        text += part.text;
+      else if (around_.open)
+        text += co_await around_.open(part.secret);
+      else
+        throw fail(Code::Internal, "nobody opens secrets for variable {}", name);
+    }
+    order.variables[name] = std::move(text);
+  }
+  co_return order;
+}
+
+Task<> Instance::make_it() {
+  const auto self = shared_from_this();
+  ++run_;
+  sight_.life = Sight::Life::Making;
+  sight_.started = sight_.ready = sight_.terminated = {};
+  sight_.passing = sight_.unhealthy = sight_.unwatched = sight_.killed = false;
+  stopped_because_.clear();
+  std::optional<Error> failure;
+  try {
+    Order made = co_await order();
+    const std::string runtime = workload_->runtime.empty() ? around_.default_runtime : workload_->runtime;
+    const TimePoint now = around_.clock.now();
+    running_ = co_await around_.pool.run([&] {
+      made.runtime = choose_runtime(runtime, around_.shop.place.runtimes(), around_.shop.cgroups);
+      return make(around_.shop, made, now);
+    });
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (failure && failure->code() == Code::Cancelled) throw *failure;
+  if (failure) {
+    sight_.life = Sight::Life::Absent;
+    sight_.ended = around_.clock.now();
+    ++sight_.failures;
+    if (!wish_.restart) sight_.finished = true;
+    view_.restarts += wish_.restart ? 1 : 0;
+    note(failure->message());
+    co_return;
+  }
+  sight_.life = Sight::Life::Running;
+  sight_.started = running_.record.started;
+  view_.started = sight_.started;
+  view_.ready = {};
+  if (!running_.init) sight_.unwatched = false;  // it has ended already; conmon tells how
+  note({});
+  watch();
+}
+
+void Instance::watch() {
+  around_.scope.spawn(watch_end(run_));
+  around_.scope.spawn(watch_readiness(run_));
+  if (workload_->liveness && wish_.restart) around_.scope.spawn(watch_liveness(run_, *workload_->liveness));
+}
+
+Task<> Instance::watch_end(int run) {
+  const auto self = shared_from_this();
+  co_await wait_for_end(copy(running_.monitor));
+  if (!current(run)) co_return;
+  struct Ending {
+    std::optional<int> code;
+    bool out_of_memory;
+  };
+  const auto ending = co_await around_.pool.run([this] {
+    reap(running_.monitor);
+    return Ending{exit_code(around_.shop, identity_.id),
+                  around_.shop.cgroups.out_of_memory_kills(around_.shop.place.cgroup(identity_.id)) > 0};
+  });
+  if (!current(run)) co_return;
+  if (ending.code)
+    ended(ending.code, ending.out_of_memory && *ending.code != 0);
+  else
+    sight_.unwatched = true;
+  signal_.notify();
+}
+
+void Instance::ended(std::optional<int> code, bool out_of_memory) {
+  const TimePoint now = around_.clock.now();
+  const Duration after = sight_.started ? now - *sight_.started : Duration{0};
+  const bool on_purpose = !wish_.run && sight_.terminated;
+  if (on_purpose)
+    sight_.failures = 0;
+  else if (!code && sight_.ready)
+    sight_.failures = 0;  // it served well: replaced at once
+  else
+    sight_.failures = sight_.ready && now - *sight_.ready >= kForgiven ? 1 : sight_.failures + 1;
+  sight_.life = Sight::Life::Ended;
+  sight_.ended = now;
+  sight_.passing = false;
+  if (!wish_.restart) sight_.finished = true;
+  if (wish_.run && wish_.restart) ++view_.restarts;
+  view_.exit_code = code;
+  view_.out_of_memory = out_of_memory;
+  note(on_purpose ? std::string{}
+                  : diagnose_end({.exit_code = code,
+                                  .out_of_memory = out_of_memory,
+                                  .memory_limit = workload_->limits.memory,
+                                  .after = after,
+                                  .stopped_because = stopped_because_}));
+  signal_.notify();
+}
+
+Task<> Instance::remove_it() {
+  const auto self = shared_from_this();
+  const std::string runtime =
+      running_.record.runtime.empty() ? around_.default_runtime : running_.record.runtime;
+  const auto failure = co_await around_.pool.run([&]() -> std::string {
+    try {
+      unmake(around_.shop, identity_.id,
+             choose_runtime(runtime, around_.shop.place.runtimes(), around_.shop.cgroups),
+             running_.record.link, running_.monitor);
+      return {};
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  });
+  if (!failure.empty()) {
+    log::warning("engine", "what is left of {} cannot be removed yet: {}", identity_.id, failure);
+    co_await around_.clock.sleep(seconds{5});
+    co_return;  // decided again
+  }
+  running_ = {};
+  sight_.life = Sight::Life::Absent;
+}
+
+ExecProbe Instance::exec_probe() {
+  return [this](std::vector<std::string> command, Duration limit) -> Task<std::optional<int>> {
+    co_return co_await around_.pool.run([this, command, limit]() -> std::optional<int> {
+      return run_probe(around_.shop, running_.record, around_.default_runtime, command, limit);
+    });
+  };
+}
+
+Task<> Instance::watch_readiness(int run) {
+  const auto self = shared_from_this();
+  const auto probe = workload_->readiness ? workload_->readiness : default_readiness(*workload_);
+  if (!probe) {
+    const TimePoint proven = *sight_.started + kProven;
+    if (!sight_.ready) co_await around_.clock.sleep(std::max(proven - around_.clock.now(), Duration{1}));
+    if (!current(run)) co_return;
+    if (!sight_.ready) sight_.ready = around_.clock.now();
+    sight_.passing = true;
+    co_return signal_.notify();
+  }
+  const ExecProbe exec = exec_probe();
+  Duration gap = kFirstGap;
+  int failures = 0;
+  while (current(run)) {
+    const auto fault = co_await ask(*probe, identity_.address, around_.pool, exec);
+    if (!current(run)) co_return;
+    const bool before = sight_.passing;
+    if (!fault) {
+      failures = 0;
+      sight_.passing = true;
+      if (!sight_.ready) {
+        sight_.ready = running_.record.ready = view_.ready = around_.clock.now();
+        around_.shop.remember(running_.record);
+      }
+      if (!before) note({});
+    } else if (sight_.ready) {
+      if (++failures >= probe->failures) {
+        sight_.passing = false;
+        note(*fault);
+      }
+    } else if (around_.clock.now() - *sight_.started >= seconds{2}) {
+      const std::string port =
+          probe->kind == Probe::Kind::Exec ? "" : diagnose_port(probe->port, listeners(running_.pid));
+      note(port.empty() ? *fault : port);
+    }
+    if (sight_.passing != before) signal_.notify();
+    const bool slow = sight_.ready || probe->kind == Probe::Kind::Exec;
+    co_await around_.clock.sleep(sight_.ready ? probe->period : slow ? Duration{250} : gap);
+    gap = std::min(gap * 3 / 2, kLongestGap);
+  }
+}
+
+Task<> Instance::watch_liveness(int run, Probe probe) {
+  const auto self = shared_from_this();
+  const ExecProbe exec = exec_probe();
+  int failures = 0;
+  while (current(run)) {
+    co_await around_.clock.sleep(probe.period);
+    if (!current(run) || !sight_.ready) continue;  // until it is ready, the start limit watches over it
+    const auto fault = co_await ask(probe, identity_.address, around_.pool, exec);
+    if (!current(run)) co_return;
+    failures = fault ? failures + 1 : 0;
+    if (failures < probe.failures) continue;
+    view_.reason = *fault;
+    sight_.unhealthy = true;
+    co_return signal_.notify();
+  }
+}
+
+void Instance::note(std::string reason) {
+  if (view_.reason == reason) return;
+  view_.reason = std::move(reason);
+  changed_();
+}
+
+void Instance::show(Phase phase) {
+  if (view_.phase == phase && view_.ready == sight_.ready) return;
+  view_.phase = phase;
+  view_.ready = sight_.ready;
+  changed_();
+}
+
+}  // namespace tow::engine::local

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/local/making.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <chrono>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/node.hpp"
+#include "engine/local/dns.hpp"
+#include "engine/local/processes.hpp"
+
+namespace tow::engine::local {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+/// A runtime that takes longer than this to create or start a container is stuck.
+constexpr milliseconds kRuntimeLimit = seconds{60};
+
+/// Everything between the first step and the last.
+struct Start {
+  Workshop& shop;
+  const Order& order;
+  StoredImage image;
+  User user;
+  Namespaces namespaces;
+  std::string link;
+  std::vector<Descriptor> mounts;
+  PrivateMounts view;
+  std::vector<Container::Mount> inside;
+  Descriptor monitor;
+  pid_t pid = -1;
+
+  fs::path directory() const { return shop.place.instance(order.id); }
+};
+
+void own(const fs::path& path, std::uint32_t user, std::uint32_t group) {
+  if (::chown(path.c_str(), user, group) != 0) throw system_error("giving away " + path.string(), errno);
+}
+
+void find_image(Start& s) {
+  s.image = s.shop.layers.find(s.order.workload.image);
+  s.user = Layers::user(s.image, s.image.user);
+}
+
+void make_directories(Start& s) {
+  fs::create_directories(s.directory());
+  for (const char* name : {"rootfs", "l", "v", "files", "exit"}) fs::create_directory(s.directory() / name);
+  fs::create_directories(s.shop.place.logs(s.order.source));
+  const fs::path root = s.shop.place.root(s.order.id);
+  fs::create_directories(root / "upper");
+  fs::create_directory(root / "work");
+  own(root / "upper", s.order.workload.user_base, s.order.workload.user_base);
+  ::chmod((root / "upper").c_str(), 0755);
+}
+
+void make_isolation(Start& s) { s.namespaces = make_namespaces(s.order.workload.user_base); }
+
+void connect_network(Start& s) {
+  s.link = s.shop.networks.connect(s.order.workload.environment, s.order.address, s.namespaces.network.get(),
+                                   s.order.workload.outbound);
+}
+
+/// Overlay's option list knows backslash, comma and colon.
+std::string escaped(const fs::path& path) {
+  std::string out;
+  for (const char c : path.string()) {
+    if (c == '\\' || c == ',' || c == ':') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+void attach(Start& s, Descriptor mount, const std::string& to) {
+  fs::create_directory(s.directory() / to);
+  s.view.attach.push_back({mount.get(), to});
+  s.mounts.push_back(std::move(mount));
+}
+
+void open_layers(Start& s) {
+  std::string lower;
+  for (std::size_t i = 0; i < s.image.layers.size(); ++i) {
+    const std::string to = "l/" + std::to_string(i);
+    attach(s, detach(s.image.layers[i], s.namespaces.user.get(), Access::ReadOnly), to);
+    lower += (i ? ":" : "") + to;
+  }
+  if (lower.empty()) fs::create_directory(s.directory() / (lower = "l/none"));
+  const fs::path root = s.shop.place.root(s.order.id);
+  // Volatile: nobody needs this directory after a crash of the machine.
+  s.view.overlay = {.options = "lowerdir=" + lower + ",upperdir=" + escaped(root / "upper") +
+                               ",workdir=" + escaped(root / "work") + ",volatile",
+                    .to = "rootfs"};
+  if (s.view.overlay->options.size() > 4095)
+    throw fail(Code::Unsupported, "image {} has {} layers, more than a mount's options can name", s.image.id,
+               s.image.layers.size());
+}
+
+void open_volumes(Start& s) {
+  int number = 0;
+  for (const auto& volume : s.order.workload.volumes) {
+    check_id("volume", volume.volume);
+    fs::path source = s.shop.place.volume(volume.volume);
+    if (fs::create_directories(source)) {
+      // Owners are kept as they are inside, whatever range the project has.
+      own(source, s.user.user, s.user.group);
+      ::chmod(source.c_str(), 0755);
+    }
+    if (!volume.sub_path.empty()) {
+      const fs::path below = fs::path{volume.sub_path}.lexically_normal();
+      if (below.is_absolute() || *below.begin() == "..")
+        throw fail(Code::Invalid, "the sub-path {} leaves its volume", volume.sub_path);
+      if (fs::create_directories(source / below)) own(source / below, s.user.user, s.user.group);
+      const fs::path real = fs::canonical(source / below);
+      if (!real.string().starts_with(fs::canonical(source).string() + "/"))
+        throw fail(Code::Invalid, "the sub-path {} leaves its volume", volume.sub_path);
+      source = real;
+    }
+    const std::string to = "v/" + std::to_string(number++);
+    attach(s,
+           detach(source, s.namespaces.user.get(), volume.read_only ? Access::ReadOnly : Access::ReadWrite),
+           to);
+    s.inside.push_back({s.shop.place.bundle() / to, volume.target, volume.read_only});
+  }
+}
+
+void write_inside(Start& s, const std::string& name, const std::string& target, const std::string& text,
+                  int mode, std::uint32_t user, std::uint32_t group) {
+  const fs::path path = s.directory() / "files" / name;
+  write_file(path, text, mode, Safety::Volatile);
+  own(path, s.order.workload.user_base + user, s.order.workload.user_base + group);
+  s.inside.push_back({s.shop.place.bundle() / "files" / name, target, true});
+}
+
+void write_files(Start& s) {
+  const auto& order = s.order;
+  write_inside(
+      s, "hosts", "/etc/hosts",
+      "127.0.0.1 localhost\n::1 localhost ip6-localhost\n" + order.address + " " + order.hostname + "\n",
+      0644, 0, 0);
+  write_inside(s, "resolv.conf", "/etc/resolv.conf",
+               "nameserver " + s.shop.networks.gateway(order.workload.environment) + "\n", 0644, 0, 0);
+  write_inside(s, "hostname", "/etc/hostname", order.hostname + "\n", 0644, 0, 0);
+  int number = 0;
+  for (const auto& file : order.workload.files)
+    write_inside(s, "f" + std::to_string(number++), file.target, file.content, file.mode, s.user.user,
+                 s.user.group);
+}
+
+std::vector<std::string> arguments(const Start& s) {
+  const auto& w = s.order.workload;
+  std::vector<std::string> all = !s.order.command.empty() ? s.order.command
+                                 : !w.command.empty()     ? w.command
+                                                          : s.image.entrypoint;
+  if (!s.order.command.empty()) return all;
+  // A command of its own goes without the image's arguments, as in Kubernetes and Docker.
+  const auto& rest = !w.args.empty() ? w.args : w.command.empty() ? s.image.command : w.args;
+  all.insert(all.end(), rest.begin(), rest.end());
+  if (all.empty())
+    throw fail(Code::Invalid, "image {} says no command to run, and none is given in its place", s.image.id);
+  return all;
+}
+
+void write_bundle(Start& s) {
+  const auto& order = s.order;
+  Container c;
+  c.id = order.id;
+  c.hostname = order.hostname;
+  c.arguments = arguments(s);
+  c.environment = s.image.environment;
+  for (const auto& [name, value] : order.variables) c.environment.push_back(name + "=" + value);
+  c.directory = s.image.working_directory;
+  c.user = s.user;
+  c.terminal = order.terminal;
+  c.read_only_root = order.workload.read_only_root;
+  c.limits = order.workload.limits;
+  c.hard_file_limit = s.shop.hard_file_limit;
+  c.mounts = s.inside;
+  c.cgroup = s.shop.place.cgroup(order.id);
+  c.user_namespace = join_path(s.namespaces.user);
+  c.network_namespace = join_path(s.namespaces.network);
+  c.user_base = order.workload.user_base;
+  c.seccomp = order.runtime.seccomp;
+  write_file(s.directory() / "config.json", oci_config(c), 0600, Safety::Volatile);
+  c.environment.push_back("TERM=xterm-256color");
+  write_file(s.directory() / "exec.json", oci_process(c, {}, false), 0600, Safety::Volatile);
+}
+
+/// One line from a pipe: what conmon says of its container.
+std::string read_line(int pipe, milliseconds limit) {
+  const auto end = steady_clock::now() + limit;
+  std::string line;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
+    pollfd entry{pipe, POLLIN, 0};
+    const int ready = left.count() > 0 ? ::poll(&entry, 1, static_cast<int>(left.count())) : 0;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0)
+      throw Error{Code::Timeout, "the OCI runtime did not create the container within its time"};
+    char buffer[4096];
+    const auto n = ::read(pipe, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return line;
+    line.append(buffer, static_cast<std::size_t>(n));
+    if (line.back() == '\n') return line;
+  }
+}
+
+/// "crun: executable file `/nothing` not found: No such file" of what a runtime prints, without its
+/// adornments.
+std::string plain(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  if (const auto at = text.find("msg=\""); at != std::string::npos)
+    text = text.substr(at + 5, text.size() - at - 6);
+  return text.substr(0, 2000);
+}
+
+void start_monitor(Start& s) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error("making a pipe", errno);
+  const Descriptor reading{ends[0]};
+  Descriptor writing{ends[1]};
+  s.view.hidden = s.order.runtime.hidden;
+  s.view.bind = {s.directory(), s.shop.place.bundle()};
+  s.view.directory = s.shop.place.bundle();
+  const Monitor monitor{.id = s.order.id,
+                        .bundle = s.shop.place.bundle(),
+                        .log = s.shop.place.logs(s.order.source) / (s.order.id + ".log"),
+                        .terminal = s.order.terminal};
+  auto launched = launch({.argv = monitor_command(s.shop.conmon, s.order.runtime, monitor),
+                          .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "_OCI_SYNCPIPE=3"},
+                          .descriptors = {{3, writing.get()}},
+                          .mounts = s.view});
+  s.monitor = std::move(launched.process);
+  writing.reset();
+  const std::string line = read_line(reading.get(), kRuntimeLimit);
+  if (line.empty()) throw Error{Code::Unavailable, "conmon ended before it had made the container"};
+  const Node answer = parse_json(line);
+  const Node* data = answer.find("data");
+  s.pid = data && data->integer() ? static_cast<pid_t>(*data->integer()) : -1;
+  if (s.pid > 0) return;
+  const Node* message = answer.find("message");
+  throw fail(Code::Invalid, "the container could not be made: {}",
+             message && message->string() ? plain(*message->string()) : line);
+}
+
+void start_container(Start& s) {
+  const auto spoken = run_runtime(s.order.runtime, start_command(s.order.runtime, s.order.id), kRuntimeLimit);
+  if (spoken.exit_code != 0)
+    throw fail(Code::Invalid, "the container could not be started: {}", plain(spoken.text));
+}
+
+// Read top to bottom: this is how an instance comes to be. unmake() takes it all back, whatever there is of
+// it.
+constexpr void (*kSteps[])(Start&) = {
+    find_image,   make_directories, make_isolation, connect_network, open_layers,
+    open_volumes, write_files,      write_bundle,   start_monitor,   start_container,
+};
+
+}  // namespace
+
+Running make(Workshop& shop, const Order& order, TimePoint now) {
+  Start s{.shop = shop, .order = order};
+  try {
+    for (const auto step : kSteps) step(s);
+    Running running{.record = {.id = order.id,
+                               .link = s.link,
+                               .runtime = order.workload.runtime,
+                               .image = s.image.id,
+                               .started = now},
+                    .monitor = std::move(s.monitor),
+                    .init = open_process(s.pid),
+                    .pid = s.pid};
+    shop.remember(running.record);
+    return running;
+  } catch (...) {
+    unmake(shop, order.id, order.runtime, s.link, s.monitor);
+    throw;
+  }
+}
+
+namespace {
+
+std::optional<pid_t> read_pid(const fs::path& path) {
+  const auto text = read_text(path);
+  pid_t pid = -1;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), pid).ec != std::errc{})
+    return std::nullopt;
+  return pid;
+}
+
+}  // namespace
+
+std::map<InstanceId, Descriptor> find_monitors(const Workshop& shop) {
+  std::map<InstanceId, Descriptor> all;
+  for (const auto& found : find_processes("conmon", shop.place.bundle()))
+    if (found.option("--bundle") == shop.place.bundle()) all[found.option("--cid")] = open_process(found.pid);
+  return all;
+}
+
+std::optional<Running> adopt(Workshop& shop, const InstanceId& id,
+                             std::map<InstanceId, Descriptor>& monitors) {
+  const fs::path directory = shop.place.instance(id);
+  const auto text = read_text(directory / "run.json");
+  const auto pid = read_pid(directory / "init.pid");
+  const auto monitor = monitors.find(id);
+  if (!text || !pid || monitor == monitors.end()) return std::nullopt;
+  Running running{
+      .record = from_node<RunRecord>(parse_json(*text)), .monitor = std::move(monitor->second), .pid = *pid};
+  monitors.erase(monitor);
+  // A number may have been given to another process since: ours is in its control group.
+  for (const pid_t member : shop.cgroups.processes(shop.place.cgroup(id)))
+    if (member == *pid) running.init = open_process(*pid);
+  return running;
+}
+
+std::optional<int> exit_code(const Workshop& shop, const InstanceId& id) {
+  const auto text = read_text(shop.place.instance(id) / "exit" / id);
+  int code = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), code).ec != std::errc{})
+    return std::nullopt;
+  return code;
+}
+
+void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const std::string& link,
+            const Descriptor& monitor) {
+  const fs::path directory = shop.place.instance(id);
+  std::string host_end = link;
+  if (host_end.empty())
+    if (const auto text = read_text(directory / "run.json"))
+      host_end = from_node<RunRecord>(parse_json(*text)).link;
+
+  // First conmon: what it still waits for must not be reported as the instance's end. Then all that is in the
+  // group.
+  if (monitor) {
+    signal(monitor, SIGKILL);
+    wait_for_end(monitor, 5000);
+  }
+  const std::string group = shop.place.cgroup(id);
+  if (fs::exists(runtime.root / id)) {
+    const auto spoken = run_runtime(runtime, delete_command(runtime, id), seconds{30});
+    if (spoken.exit_code != 0)
+      log::warning("engine", "{} cannot remove {}: {}", runtime.name, id, plain(spoken.text));
+    fs::remove_all(runtime.root / id);
+  }
+  for (int attempt = 0; !shop.cgroups.remove(group) && attempt < 200; ++attempt) {
+    shop.cgroups.kill(group);
+    ::usleep(5000);  // the kernel takes a moment to let go of what was killed
+  }
+  shop.networks.disconnect(host_end);
+  fs::remove_all(directory);
+  fs::remove_all(shop.place.root(id));
+}
+
+void Workshop::remember(const RunRecord& record) const {
+  write_file(place.instance(record.id) / "run.json", to_json(to_node(record)), 0600, Safety::Volatile);
+}
+
+std::optional<int> run_probe(const Workshop& shop, const RunRecord& run, const std::string& default_runtime,
+                             const std::vector<std::string>& command, Duration limit) {
+  const auto text = read_text(shop.place.instance(run.id) / "exec.json");
+  if (!text) return 255;
+  Node process = parse_json(*text);
+  Node::List arguments;
+  for (const auto& argument : command) arguments.emplace_back(argument);
+  process.set("args", std::move(arguments));
+  const Runtime runtime = choose_runtime(run.runtime.empty() ? default_runtime : run.runtime,
+                                         shop.place.runtimes(), shop.cgroups);
+  const fs::path file = shop.place.instance(run.id) / "probe.json";
+  write_file(file, to_json(process), 0600, Safety::Volatile);
+  return run_runtime(runtime, exec_command(runtime, run.id, file, false), limit).exit_code;
+}
+
+std::vector<InstanceId> leftovers(const Workshop& shop) {
+  std::vector<InstanceId> all;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator{shop.place.instances(), ignored})
+    all.push_back(entry.path().filename());
+  return all;
+}
+
+Spoken run_runtime(const Runtime& runtime, const std::vector<std::string>& command, Duration limit) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error("making a pipe", errno);
+  const Descriptor reading{ends[0]};
+  Descriptor writing{ends[1]};
+  std::optional<PrivateMounts> view;
+  if (!runtime.hidden.empty()) view = PrivateMounts{.hidden = runtime.hidden};
+  const auto launched = launch({.argv = command,
+                                .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+                                .descriptors = {{1, writing.get()}, {2, writing.get()}},
+                                .mounts = view});
+  writing.reset();
+  Spoken spoken;
+  const auto end = steady_clock::now() + limit;
+  for (bool open = true; open;) {
+    const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
+    pollfd entry{reading.get(), POLLIN, 0};
+    const int ready = left > 0 ? ::poll(&entry, 1, static_cast<int>(left)) : 0;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) {
+      signal(launched.process, SIGKILL);
+      spoken.text += " (ended after " + tow::to_string(limit) + ")";
+      wait_for_end(launched.process, -1);
+      return spoken;
+    }
+    char buffer[4096];
+    const auto n = ::read(reading.get(), buffer, sizeof buffer);
+    open = n > 0;
+    if (n > 0 && spoken.text.size() < 65536) spoken.text.append(buffer, static_cast<std::size_t>(n));
+  }
+  pollfd ended{launched.process.get(), POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
+  spoken.exit_code = reap(launched.process).value_or(255);
+  return spoken;
+}
+
+}  // namespace tow::engine::local

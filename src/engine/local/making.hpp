@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// How an instance comes to be, and how it goes: an ordered list of small steps, each safe to repeat and
+// undone in reverse. Blocking: a start takes as long as the OCI runtime does. Several may run at once on
+// different threads, but never two for one instance.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/local/launch.hpp"
+#include "engine/local/layers.hpp"
+#include "engine/local/namespaces.hpp"
+#include "engine/local/networks.hpp"
+#include "engine/local/place.hpp"
+#include "engine/local/records.hpp"
+#include "engine/local/runtime.hpp"
+
+namespace tow::engine::local {
+
+/// What all starts share.
+struct Workshop {
+  const Place& place;
+  const Cgroups& cgroups;
+  Layers& layers;
+  Networks& networks;
+  std::string conmon;
+  std::uint64_t hard_file_limit = 0;
+
+  /// Keeps what changed of a run.
+  void remember(const RunRecord& record) const;
+};
+
+/// What is to be made. Secrets are open in it: it lives only while a start does.
+struct Order {
+  InstanceId id;
+  std::string source;  // group or job: where its log lies
+  std::string hostname;
+  Workload workload;
+  std::vector<std::string> command;  // a job's; empty: the workload's own
+  bool terminal = false;
+  std::string address;
+  std::map<std::string, std::string> variables;  // opened
+  Runtime runtime;
+};
+
+/// What was made, and runs.
+struct Running {
+  RunRecord record;
+  Descriptor monitor;  // conmon
+  Descriptor init;     // the instance's first process
+  pid_t pid = -1;      // of init
+};
+
+/// Makes and starts it. When a step fails, those before it are undone, and its Error is thrown: Invalid or
+/// NotFound for what a repetition cannot mend, Internal or Unavailable for the rest.
+Running make(Workshop& workshop, const Order& order, TimePoint now);
+
+/// Each conmon of this engine that runs, by instance. One walk over /proc.
+std::map<InstanceId, Descriptor> find_monitors(const Workshop& workshop);
+
+/// Finds what runs from before: conmon, which is moved out of `monitors`, and the run record must be there;
+/// without its first process `init` is empty. Nothing otherwise.
+std::optional<Running> adopt(Workshop& workshop, const InstanceId& id,
+                             std::map<InstanceId, Descriptor>& monitors);
+
+/// The code with which it ended, as conmon wrote it; nothing when conmon was lost.
+std::optional<int> exit_code(const Workshop& workshop, const InstanceId& id);
+
+/// Removes everything of an instance but its log and address: processes, container, control group, link,
+/// directories. Whatever of it there is; safe to repeat. `link` and `monitor` may be empty.
+void unmake(Workshop& workshop, const InstanceId& id, const Runtime& runtime, const std::string& link,
+            const Descriptor& monitor);
+
+/// Runs a command inside, for a probe; nothing when the limit passed.
+std::optional<int> run_probe(const Workshop& workshop, const RunRecord& run,
+                             const std::string& default_runtime, const std::vector<std::string>& command,
+                             Duration limit);
+
+/// Instances of which there is a directory at run time, wholly made or not.
+std::vector<InstanceId> leftovers(const Workshop& workshop);
+
+/// Runs a runtime's command where it sees the host as it needs to. Returns exit code and what it said.
+struct Spoken {
+  std::optional<int> exit_code;  // nothing: it was ended when its limit passed
+  std::string text;
+};
+Spoken run_runtime(const Runtime& runtime, const std::vector<std::string>& command, Duration limit);
+
+}  // namespace tow::engine::local

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/local/records.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.hpp"
+#include "base/fields.hpp"
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "engine/local/descriptor.hpp"
+
+namespace tow::engine {
+
+// The tables have no help: these documents are the engine's own.
+constexpr auto names(Of<Protocol>) {
+  return std::array{Name{Protocol::Tcp, "TCP"}, Name{Protocol::Udp, "UDP"}};
+}
+constexpr auto names(Of<Probe::Kind>) {
+  return std::array{Name{Probe::Kind::Http, "http"}, Name{Probe::Kind::Exec, "exec"},
+                    Name{Probe::Kind::Tcp, "tcp"}};
+}
+constexpr auto fields(Of<Port>) {
+  return std::tuple{field("name", &Port::name, ""), field("port", &Port::port, ""),
+                    field("protocol", &Port::protocol, "")};
+}
+constexpr auto fields(Of<Probe>) {
+  return std::tuple{field("kind", &Probe::kind, ""),       field("port", &Probe::port, ""),
+                    field("path", &Probe::path, ""),       field("scheme", &Probe::scheme, ""),
+                    field("host", &Probe::host, ""),       field("headers", &Probe::headers, ""),
+                    field("command", &Probe::command, ""), field("period", &Probe::period, ""),
+                    field("timeout", &Probe::timeout, ""), field("failures", &Probe::failures, "")};
+}
+constexpr auto fields(Of<Limits>) {
+  return std::tuple{field("memory", &Limits::memory, ""), field("cpu", &Limits::cpu_millis, ""),
+                    field("cpuRequest", &Limits::cpu_request_millis, ""),
+                    field("processes", &Limits::processes, ""), field("files", &Limits::files, "")};
+}
+constexpr auto fields(Of<VolumeMount>) {
+  return std::tuple{field("volume", &VolumeMount::volume, ""), field("target", &VolumeMount::target, ""),
+                    field("subPath", &VolumeMount::sub_path, ""),
+                    field("readOnly", &VolumeMount::read_only, "")};
+}
+/// A file's content may be any bytes; JSON's strings may not.
+Node write_custom(const File& file) {
+  return Node::Map{{"target", file.target}, {"mode", file.mode}, {"content", base64(file.content)}};
+}
+void read_custom(const Node& node, File& file, Reading& reading) {
+  const auto text = [&](const char* key, std::string& out) {
+    if (const Node* value = node.find(key)) read(*value, out, reading);
+  };
+  text("target", file.target);
+  text("content", file.content);
+  if (const Node* mode = node.find("mode")) read(*mode, file.mode, reading);
+  file.content = base64_decode(file.content);
+}
+Node schema_custom(Of<File>) { return {}; }
+constexpr auto fields(Of<Value::Part>) {
+  return std::tuple{field("text", &Value::Part::text, ""), field("secret", &Value::Part::secret, "")};
+}
+constexpr auto fields(Of<Value>) { return std::tuple{field("parts", &Value::parts, "")}; }
+constexpr auto fields(Of<Workload>) {
+  return std::tuple{
+      field("project", &Workload::project, ""),     field("environmentName", &Workload::environment_name, ""),
+      field("component", &Workload::component, ""), field("environment", &Workload::environment, ""),
+      field("userBase", &Workload::user_base, ""),  field("image", &Workload::image, ""),
+      field("command", &Workload::command, ""),     field("args", &Workload::args, ""),
+      field("variables", &Workload::variables, ""), field("files", &Workload::files, ""),
+      field("volumes", &Workload::volumes, ""),     field("ports", &Workload::ports, ""),
+      field("readiness", &Workload::readiness, ""), field("liveness", &Workload::liveness, ""),
+      field("limits", &Workload::limits, ""),       field("startLimit", &Workload::start_limit, ""),
+      field("outbound", &Workload::outbound, ""),   field("readOnlyRoot", &Workload::read_only_root, ""),
+      field("runtime", &Workload::runtime, "")};
+}
+constexpr auto fields(Of<GroupSpec>) {
+  return std::tuple{field("id", &GroupSpec::id, ""), field("workload", &GroupSpec::workload, ""),
+                    field("count", &GroupSpec::count, "")};
+}
+constexpr auto fields(Of<JobSpec>) {
+  return std::tuple{field("id", &JobSpec::id, ""), field("workload", &JobSpec::workload, ""),
+                    field("command", &JobSpec::command, ""), field("deadline", &JobSpec::deadline, ""),
+                    field("terminal", &JobSpec::terminal, "")};
+}
+constexpr auto fields(Of<Service::Entry>) {
+  return std::tuple{field("port", &Service::Entry::port, ""), field("target", &Service::Entry::target, ""),
+                    field("protocol", &Service::Entry::protocol, ""),
+                    field("http", &Service::Entry::http, "")};
+}
+constexpr auto fields(Of<Service>) {
+  return std::tuple{field("environment", &Service::environment, ""), field("name", &Service::name, ""),
+                    field("ports", &Service::ports, ""), field("endpoints", &Service::endpoints, "")};
+}
+
+namespace local {
+
+constexpr auto fields(Of<InstanceRecord>) {
+  return std::tuple{field("id", &InstanceRecord::id, ""), field("ordinal", &InstanceRecord::ordinal, ""),
+                    field("address", &InstanceRecord::address, "")};
+}
+constexpr auto fields(Of<GroupRecord>) {
+  return std::tuple{field("spec", &GroupRecord::spec, ""), field("instances", &GroupRecord::instances, ""),
+                    field("retiring", &GroupRecord::retiring, ""), field("grace", &GroupRecord::grace, "")};
+}
+constexpr auto fields(Of<JobRecord>) {
+  return std::tuple{
+      field("spec", &JobRecord::spec, ""),           field("address", &JobRecord::address, ""),
+      field("deadline", &JobRecord::deadline, ""),   field("finished", &JobRecord::finished, ""),
+      field("succeeded", &JobRecord::succeeded, ""), field("exitCode", &JobRecord::exit_code, ""),
+      field("reason", &JobRecord::reason, "")};
+}
+constexpr auto fields(Of<ServiceRecord>) {
+  return std::tuple{field("address", &ServiceRecord::address, ""),
+                    field("service", &ServiceRecord::service, "")};
+}
+constexpr auto fields(Of<EnvironmentRecord>) {
+  return std::tuple{field("id", &EnvironmentRecord::id, ""),
+                    field("number", &EnvironmentRecord::number, ""),
+                    field("outbound", &EnvironmentRecord::outbound, ""),
+                    field("lastInstance", &EnvironmentRecord::last_instance, ""),
+                    field("lastService", &EnvironmentRecord::last_service, ""),
+                    field("services", &EnvironmentRecord::services, "")};
+}
+constexpr auto fields(Of<RunRecord>) {
+  return std::tuple{field("id", &RunRecord::id, ""),           field("link", &RunRecord::link, ""),
+                    field("runtime", &RunRecord::runtime, ""), field("image", &RunRecord::image, ""),
+                    field("started", &RunRecord::started, ""), field("ready", &RunRecord::ready, "")};
+}
+
+Node to_node(const GroupRecord& record) { return write(record); }
+Node to_node(const JobRecord& record) { return write(record); }
+Node to_node(const EnvironmentRecord& record) { return write(record); }
+Node to_node(const RunRecord& record) { return write(record); }
+
+template <class T>
+T from_node(const Node& node) {
+  T record;
+  Reading reading{Strictness::Stored};
+  read(node, record, reading);
+  reading.finish("a record of the engine");
+  return record;
+}
+template GroupRecord from_node(const Node&);
+template JobRecord from_node(const Node&);
+template EnvironmentRecord from_node(const Node&);
+template RunRecord from_node(const Node&);
+
+namespace fs = std::filesystem;
+
+void write_file(const fs::path& path, const std::string& text, int mode, Safety safety) {
+  const fs::path fresh = path.string() + ".new";
+  const Descriptor file{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)};
+  if (!file) throw system_error("writing " + fresh.string(), errno);
+  ::fchmod(file.get(), static_cast<mode_t>(mode));  // whatever the umask
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto written = ::write(file.get(), rest.data(), rest.size());
+    if (written < 0) throw system_error("writing " + fresh.string(), errno);
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (safety == Safety::Durable && ::fdatasync(file.get()) != 0)
+    throw system_error("writing " + fresh.string(), errno);
+  if (::rename(fresh.c_str(), path.c_str()) != 0) throw system_error("replacing " + path.string(), errno);
+  if (safety == Safety::Volatile) return;
+  const Descriptor directory{::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!directory || ::fsync(directory.get()) != 0) throw system_error("replacing " + path.string(), errno);
+}
+
+std::optional<std::string> read_text(const fs::path& path) {
+  std::ifstream in{path};
+  if (!in) return std::nullopt;
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+Folder::Folder(fs::path directory) : directory_{std::move(directory)} {}
+
+void Folder::save(const std::string& name, const Node& record) {
+  fs::create_directories(directory_);
+  write_file(directory_ / (name + ".json"), to_json(record), 0600, Safety::Durable);
+}
+
+void Folder::remove(const std::string& name) { fs::remove(directory_ / (name + ".json")); }
+
+std::map<std::string, Node> Folder::load() const {
+  std::map<std::string, Node> all;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator{directory_, ignored}) {
+    if (entry.path().extension() != ".json") continue;
+    try {
+      all[entry.path().stem()] = parse_json(read_text(entry.path()).value_or(""));
+    } catch (const Error& error) {
+      log::error("engine", "the record {} cannot be read and is left alone: {}", entry.path().string(),
+                 error.message());
+    }
+  }
+  return all;
+}
+
+void check_id(std::string_view what, std::string_view id) {
+  const bool fine = !id.empty() && id.size() <= 63 && std::ranges::all_of(id, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+  if (!fine || id.front() == '-')
+    throw fail(Code::Invalid, "\"{}\" cannot be the id of a {}: lower-case letters, digits and hyphens", id,
+               what);
+}
+
+}  // namespace local
+}  // namespace tow::engine

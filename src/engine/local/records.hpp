@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What the engine remembers. Durable records (groups, jobs, environments) outlive a reboot; a run record lies
+// on tmpfs beside its container and says that the container was wholly made. None holds a secret's value.
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/node.hpp"
+#include "engine/engine.hpp"
+
+namespace tow::engine::local {
+
+struct InstanceRecord {
+  InstanceId id;
+  int ordinal = 0;
+  std::string address;
+};
+
+struct GroupRecord {
+  GroupSpec spec;
+  std::vector<InstanceRecord> instances;
+  std::optional<TimePoint> retiring;  // since when
+  Duration grace{0};
+};
+
+struct JobRecord {
+  JobSpec spec;
+  std::string address;
+  std::optional<TimePoint> deadline;
+  bool finished = false;
+  bool succeeded = false;
+  std::optional<int> exit_code;
+  std::string reason;
+};
+
+struct ServiceRecord {
+  std::string address;
+  Service service;
+};
+
+struct EnvironmentRecord {
+  EnvironmentId id;
+  int number = 0;  // of its network, and in its bridge's name
+  bool outbound = true;
+  std::string last_instance;  // addresses given out last
+  std::string last_service;
+  std::map<std::string, ServiceRecord> services;
+};
+
+/// On tmpfs, written as the last step of a start.
+struct RunRecord {
+  InstanceId id;
+  std::string link;     // the host's end of its veth pair
+  std::string runtime;  // as chosen: name or path
+  std::string image;
+  TimePoint started{};
+  std::optional<TimePoint> ready;  // first time
+};
+
+Node to_node(const GroupRecord& record);
+Node to_node(const JobRecord& record);
+Node to_node(const EnvironmentRecord& record);
+Node to_node(const RunRecord& record);
+template <class T>
+T from_node(const Node& node);  // for the same four; throws Error{Invalid}
+
+/// Replaces a file at once: whoever reads it sees the old or the new text. With Durable it is on disk on
+/// return.
+enum class Safety { Durable, Volatile };
+void write_file(const std::filesystem::path& path, const std::string& text, int mode, Safety safety);
+std::optional<std::string> read_text(const std::filesystem::path& path);
+
+/// Records of one kind, a file each. Blocking; calls for one name must not run at once.
+class Folder {
+ public:
+  explicit Folder(std::filesystem::path directory);
+  void save(const std::string& name, const Node& record);
+  void remove(const std::string& name);
+  /// By name. A file that cannot be read is logged and left alone: it is a person's to look at.
+  std::map<std::string, Node> load() const;
+
+ private:
+  std::filesystem::path directory_;
+};
+
+/// Ids become parts of file names, links and control groups. Throws Error{Invalid} for what cannot.
+void check_id(std::string_view what, std::string_view id);
+
+}  // namespace tow::engine::local

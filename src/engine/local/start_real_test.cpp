@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// One instance's life on this machine, with each OCI runtime.
+#include <signal.h>
+
+#include "engine/local/machine.hpp"
+
+namespace tow::engine::local {
+namespace {
+
+class Start : public Machine, public testing::WithParamInterface<const char*> {
+ protected:
+  Start() { runtime_ = GetParam(); }
+};
+
+TEST_P(Start, RunsUntilItIsRetired) {
+  ensure("g1", workload({"serve", "8080"}, {{.name = "http", .port = 8080}}));
+  wait_ready("g1");
+  const auto one = engine_->group("g1")->instances.at(0);
+  EXPECT_EQ(one.id, "g1-0");
+  EXPECT_EQ(one.address, "10.90.0.2");
+  EXPECT_EQ(one.restarts, 0);
+  EXPECT_TRUE(one.started && one.ready);
+  run_blocking(engine_->retire("g1", std::chrono::seconds{5}));
+  wait_gone("g1");
+  EXPECT_EQ(lines({.source = "g1"}), std::vector<std::string>{"listening on 8080"});
+}
+
+INSTANTIATE_TEST_SUITE_P(Runtime, Start, testing::Values("crun", "runc"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace tow::engine::local
