@@ -41,20 +41,25 @@ struct Event {
   std::string data;
 };
 
-/// Server-sent events out of a stream.
+/// Server-sent events out of a reply.
 class EventReader {
  public:
   explicit EventReader(std::unique_ptr<Reply> reply) : reply_{std::move(reply)} {}
-  /// The next event, or nothing at the end. Throws as Reply::read, Error{Exhausted} for an event over 16
-  /// MiB.
+  /// The next event, or nothing at the end. Throws as Reply::read, Error{Exhausted} for an event over 16 MiB.
   Task<std::optional<Event>> next();
 
  private:
+  std::optional<std::string_view> line();
+  bool take(std::string_view line);
+
   std::unique_ptr<Reply> reply_;
   std::string buffer_;
-  std::size_t scanned_ = 0;
-  std::string id_;
-  bool start_ = true;
+  std::size_t at_ = 0;       // where the next line begins
+  std::size_t scanned_ = 0;  // no line ends before here
+  bool begun_ = false;
+  bool after_return_ = false;  // a line ended with "\r": a "\n" that follows belongs to it
+  Event event_;
+  bool has_data_ = false;
 };
 
 struct ClientSettings {
@@ -68,7 +73,7 @@ struct ClientSettings {
 
 class Client {
  public:
-  /// Origin: "http://127.0.0.1:8690", "https://tow.example.org", "unix:///run/towpath.sock"; a path is put
+  /// Origin: "http://127.0.0.1:8690", "https://example.org/base", "unix:///run/x.sock"; a path is put
   /// before every target. Names under .localhost are this machine. Throws Error{Invalid} for anything else.
   /// Connections run on `executor`, which must outlive the client.
   Client(Executor executor, std::string_view origin, ClientSettings settings = {});
@@ -86,7 +91,8 @@ class Client {
   /// Opens a stream of events. A status other than 200 throws the error that the reply's problem document
   /// states.
   Task<EventReader> events(Call call);
-  /// Opens a WebSocket at call.target. Throws as events() when it is refused.
+  /// Opens a WebSocket at call.target; it runs on the calling task's executor. Throws as events() when it is
+  /// refused.
   Task<std::unique_ptr<WebSocket>> websocket(Call call, WebSocketSettings settings = {});
 
   /// Closes the connections that are not in use.

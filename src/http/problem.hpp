@@ -4,7 +4,9 @@
 // type, title, status, detail, code, and, where there are, faults [{path, line, column, message}] and id.
 
 #include <exception>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.hpp"
 #include "http/http.hpp"
@@ -15,9 +17,20 @@ int status_of(Code code);
 /// The nearest code for a status that came without a problem document.
 Code code_of(int status);
 
+/// An error that is HTTP's own, and has a status that no code stands for (405, 413, 431).
+class StatusError : public Error {
+ public:
+  StatusError(int status, Code code, std::string message)
+      : Error{code, std::move(message)}, status_{status} {}
+  int status() const { return status_; }
+
+ private:
+  int status_;
+};
+
 /// The response that states an error. For Code::Internal the message stays out of it.
 Response problem(const Error& error);
-/// The same with a status of HTTP's own (405, 408, 431), and its title.
+/// The same under a status of its own.
 Response problem(int status, std::string_view detail);
 /// For whatever a handler threw. Errors of code Internal and foreign exceptions are logged under `what` with
 /// an id, and the response carries that id alone.

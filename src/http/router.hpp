@@ -14,8 +14,8 @@ namespace tow::http {
 /// ("{rest...}", none or more segments joined by "/"). A literal goes before a parameter, and a parameter
 /// before the rest, segment by segment, whatever the order of adding.
 ///
-///   router.add("GET", "/api/v1/projects/{project}/deployments/{name}", handler);
-///   router.add("*", "/git/{project}/{rest...}", handler);     // any method
+///   router.add("GET", "/shelves/{shelf}/books/{book}", handler);
+///   router.add("*", "/files/{shelf}/{rest...}", handler);     // any method
 ///
 /// Unknown path: 404. Known path, other method: 405 with Allow. HEAD goes to GET's handler, and OPTIONS is
 /// answered with Allow, unless they were added.

@@ -52,7 +52,7 @@ struct ServerSettings {
 class Server {
  public:
   Server(ServerSettings settings, Handler handler);
-  /// Stops without grace if stop() did not run.
+  /// Stops without grace if stop() did not run. With an executor of the caller's, stop() must have run.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -65,8 +65,9 @@ class Server {
   std::uint16_t adopt(int descriptor);
   /// The first TCP port that is listened on; 0 for none.
   std::uint16_t port() const;
-  /// The listening sockets, for a successor of this process; still owned by the server, close-on-exec is set.
-  std::vector<int> descriptors() const;
+  /// Duplicates of the listening sockets for a successor of this process (see adopt): the caller owns them,
+  /// and they are closed on exec. From then on stop() leaves the files of unix sockets where they are.
+  std::vector<int> hand_over();
 
   struct Counts {
     std::size_t connections = 0;
