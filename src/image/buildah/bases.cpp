@@ -19,6 +19,8 @@ ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF
 CMD ["/bin/bash"]
 )text";
 
+// The empty files are where the platform mounts its settings for builds.
+//
 // Debian's own npm depends on three hundred packages which every program could then load by mistake: it is
 // used once, in a stage that is thrown away, to install npm itself.
 constexpr std::string_view kNode = R"text(FROM towpath/base:12 AS node
@@ -34,7 +36,7 @@ RUN npm install --global --prefix /usr/local --no-audit --no-fund --fetch-retrie
 FROM node
 COPY --from=npm /usr/local /usr/local
 COPY npmrc /usr/local/lib/node_modules/npm/npmrc
-RUN touch /root/.npmrc
+COPY empty /root/.npmrc
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 CMD ["node"]
 )text";
@@ -43,7 +45,8 @@ constexpr std::string_view kNodeWithoutRegistry = R"text(FROM towpath/base:12
 RUN apt-get update -q \
  && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends nodejs npm \
  && rm -rf /var/lib/apt/lists/*
-RUN touch /root/.npmrc && npm config set --location=global fund=false audit=false update-notifier=false
+COPY npmrc /etc/npmrc
+COPY empty /root/.npmrc
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 CMD ["node"]
 )text";
@@ -52,7 +55,8 @@ constexpr std::string_view kPython = R"text(FROM towpath/base:12
 RUN apt-get update -q \
  && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
-RUN python3 -m venv /venv && touch /etc/pip.conf
+RUN python3 -m venv /venv
+COPY empty /etc/pip.conf
 ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 CMD ["python3"]
 )text";
@@ -106,8 +110,8 @@ const std::vector<Recipe>& all() {
       {.name = "node",
        .containerfile = kNode,
        .without_registry = kNodeWithoutRegistry,
-       .files = {{"npmrc", std::string{kNpmrc}}}},
-      {.name = "python", .containerfile = kPython},
+       .files = {{"npmrc", std::string{kNpmrc}}, {"empty", ""}}},
+      {.name = "python", .containerfile = kPython, .files = {{"empty", ""}}},
       {.name = "build", .containerfile = kBuild},
       {.name = "static", .containerfile = kStatic, .files = {{"lighttpd.conf", std::string{kLighttpd}}}},
   };

@@ -435,7 +435,8 @@ Task<> BuildahImages::make_base(const Recipe& recipe, const ProgressSink& progre
   try {
     co_await make_base_from(recipe, recipe.containerfile, progress);
   } catch (const Error& error) {
-    if (recipe.without_registry.empty() || error.code() != Code::Invalid || !error.message().contains("npm"))
+    if (recipe.without_registry.empty() || error.code() != Code::Invalid ||
+        !error.message().contains("npm install"))
       throw;
     unreachable = error.message();
   }
