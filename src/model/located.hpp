@@ -60,7 +60,7 @@ auto in_place(const std::map<std::string, Located<T>>& entries) {
 
 // Words for faults.
 
-/// "a, b and c"
+/// "a, b and c"; a long list is cut.
 std::string list_of(const std::vector<std::string>& words);
 /// "; did you mean \"x\"?" or nothing.
 std::string suggestion(std::string_view word, const std::vector<std::string>& candidates);

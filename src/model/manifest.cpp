@@ -233,8 +233,16 @@ void check_environments(const Document& document, Reading& reading) {
 Document read(const Node& node) {
   Reading reading;
   Document document;
+  if (node.is_null()) {
+    reading.fault_at({1, 1}, "it is empty");
+    reading.finish(kFileName);
+  }
   tow::read(node, document, reading);
-  if (node.map()) {
+  constexpr std::size_t kMost = 256;
+  if (document.components.size() > kMost || document.environments.size() > kMost) {
+    unsupported(reading, {1, 1},
+                fmt::format("more than {} components or environments are not supported", kMost));
+  } else if (node.map()) {
     check_components(document, reading);
     check_environments(document, reading);
     if (!document.components.empty()) {

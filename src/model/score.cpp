@@ -72,6 +72,10 @@ Node schema_custom(Of<Memory>) {
 Document read(const Node& node) {
   Reading reading;
   Document document;
+  if (node.is_null()) {
+    reading.fault_at({1, 1}, "it is empty");
+    reading.finish("the Score document");
+  }
   tow::read(node, document, reading);
   std::set<std::string> said;
   for (const Fault& fault : reading.faults()) said.insert(fault.path);

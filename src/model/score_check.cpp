@@ -14,14 +14,25 @@ void Planner::unsupported(Position at, std::string message) {
   reading_.unsupported(here, std::move(message));
 }
 
-bool Planner::broken(std::string_view path) const {
-  const auto& faults = reading_.faults();
-  return std::any_of(faults.begin(), faults.begin() + static_cast<std::ptrdiff_t>(unread_),
-                     [&](const Fault& fault) {
-                       return fault.path.starts_with(path) &&
-                              (fault.path.size() == path.size() || fault.path[path.size()] == '.' ||
-                               fault.path[path.size()] == '[');
-                     });
+// Work and messages stay in proportion to what a person can have meant.
+bool Planner::within_bounds() {
+  constexpr std::size_t kMost = 256;
+  bool good = true;
+  const auto bound = [&](std::string_view section, std::size_t count) {
+    if (count <= kMost) return;
+    auto step = reading_.into(section);
+    unsupported(document_.metadata.at,
+                fmt::format("{} entries are not supported; {} are the most", count, kMost));
+    good = false;
+  };
+  bound("service.ports", document_.service.ports.size());
+  bound("containers", document_.containers.size());
+  bound("resources", document_.resources.size());
+  for (const auto& [name, container] : document_.containers) {
+    bound(fmt::format("containers.{}.files", name), container->files.entries.size());
+    bound(fmt::format("containers.{}.volumes", name), container->volumes.entries.size());
+  }
+  return good;
 }
 
 void Planner::names() {
@@ -32,9 +43,11 @@ void Planner::names() {
                                   name));
   };
   {
-    auto step = reading_.into("metadata");
-    auto inner = reading_.into("name");
+    auto step = reading_.into("metadata.name");
     plain(document_.name(), document_.metadata.at);
+    if (document_.name() == "localhost")
+      unsupported(document_.metadata.at,
+                  "\"localhost\" is what every machine calls itself; choose another name");
   }
   const auto all = [&](std::string_view section, const auto& entries) {
     auto step = reading_.into(section);

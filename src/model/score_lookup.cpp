@@ -11,10 +11,24 @@ void Planner::reference_fault(const Reference& reference, Position at, const std
                         lines_ ? fmt::format(" in line {} of the content", reference.line) : "", message));
 }
 
+bool Planner::fits(std::size_t size, Position at) {
+  constexpr std::size_t kMost = 4u << 20;
+  if (size_ > kMost) return false;
+  size_ += size;
+  if (size_ > kMost) fault(at, "with this, the component's texts and files are larger than 4Mi together");
+  return size_ <= kMost;
+}
+
 Expanded Planner::expand_text(const std::string& text, Position at, bool lines) {
   lines_ = lines;
   auto made = expand(
-      text, [&](const Reference& reference) { return look_up(reference, at); },
+      text,
+      [&](const Reference& reference) {
+        auto value = look_up(reference, at);
+        std::size_t size = 0;
+        for (const Part& part : value.value_or(Expanded{}).parts) size += part.text.size();
+        return fits(size, at) ? value : std::nullopt;
+      },
       [&](std::string problem) { fault(at, std::move(problem)); });
   lines_ = false;
   return made;
@@ -76,8 +90,7 @@ std::optional<Expanded> Planner::look_up_metadata(const Reference& reference, Po
     reference_fault(reference, at, "names no key; write ${metadata.KEY}");
     return {};
   }
-  const Node metadata = tow::write(*document_.metadata);
-  const Node* value = &metadata;
+  const Node* value = &metadata_;
   std::string way = "metadata";
   for (std::size_t i = 1; i < reference.keys.size(); ++i) {
     const auto& key = reference.keys[i];

@@ -4,6 +4,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/ids.hpp"
 #include "model/score_fields.hpp"
@@ -22,7 +23,17 @@ bool http_by_name(std::string_view name) {
 
 }  // namespace
 
+Planner::Planner(const Document& document, const Context* context, Reading& reading)
+    : document_{document}, context_{context}, reading_{reading}, metadata_{tow::write(*document.metadata)} {
+  for (const Fault& fault : reading.faults())
+    for (std::size_t end = 0; end != std::string::npos;) {
+      end = fault.path.find_first_of(".[", end + 1);
+      broken_.insert(fault.path.substr(0, end));
+    }
+}
+
 Plan Planner::run() {
+  if (!within_bounds()) return {};
   if (context_) {
     directory_ = context_->directory;
     read_file_ = context_->read_file;
@@ -112,7 +123,7 @@ void Planner::file(const std::string& at_target, const Located<File>& file) {
   const bool sound = !broken(reading_.path());
   PlannedFile made;
   if (const auto path = target(at_target, file.key_at, true)) made.target = *path;
-  if (!it.mode.empty() && sound) made.mode = std::stoi(it.mode, nullptr, 8);
+  if (sound) std::from_chars(it.mode.data(), it.mode.data() + it.mode.size(), made.mode, 8);
   const int given = it.source.has_value() + it.content.has_value() + it.binary_content.has_value();
   if (given != 1 && sound)
     fault(file.at, given == 0 ? "needs one of source, content and binaryContent"
@@ -171,6 +182,8 @@ void Planner::source(const Text& source, bool expand, PlannedFile& made) {
   else if (content->size() > kLargestFile)
     fault(source.at,
           fmt::format("\"{}\" has {} bytes; 1Mi is the most that can be mounted", *path, content->size()));
+  else if (!fits(content->size(), source.at))
+    return;
   else if (!is_utf8(*content) || has_nul(*content))
     made.base64 = base64(*content);
   else
@@ -201,9 +214,10 @@ void Planner::volumes(const Container& container) {
       for (const auto& [name, resource] : document_.resources)
         if (text && resource->type.value == "volume" && (*text == name || *text == identity(document_, name)))
           made.volume = identity(document_, name);
-      const bool refused = std::any_of(refused_.begin(), refused_.end(), [&](const std::string& name) {
-        return source->find(name) != std::string::npos;
-      });
+      bool refused = false;  // said already
+      for (const auto& piece : parse_text(*source).pieces)
+        refused |= piece.reference && piece.reference->keys.size() > 1 &&
+                   refused_.contains(piece.reference->keys[1]);
       if (made.volume.empty() && !refused)
         fault(source.at,
               fmt::format("\"{}\" is not a resource of type volume; write ${{resources.NAME}}", *source));

@@ -236,6 +236,38 @@ TEST(Plan, SaysWhatTheEnvironmentLacks) {
   }
 }
 
+TEST(Plan, StaysWithinBounds) {
+  // A large value, read often, would grow without end.
+  std::string variables;
+  for (int i = 0; i < 100; ++i) variables += fmt::format("      V{}: ${{metadata.big}}\n", i);
+  const auto yaml = "apiVersion: score.dev/v1b1\nmetadata: { name: web, big: " + std::string(100'000, 'x') +
+                    " }\ncontainers:\n  main:\n    image: .\n    variables:\n" + variables;
+  try {
+    read(parse_yaml(yaml));
+    FAIL();
+  } catch (const Error& error) {
+    ASSERT_EQ(error.faults().size(), 1u);
+    EXPECT_EQ(error.faults()[0].message,
+              "with this, the component's texts and files are larger than 4Mi together");
+  }
+}
+
+TEST(Plan, ALongChainOfResourcesIsRefusedAndNotWalked) {
+  std::string resources = "r0: { type: volume }";
+  for (int i = 1; i < 5'000; ++i)
+    resources += fmt::format(
+        ", r{}: {{ type: service-port, params: {{ workload: \"${{resources.r{}.hostname}}\", port: 1 }} }}",
+        i, i - 1);
+  try {
+    document(resources);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::Unsupported);
+    ASSERT_EQ(error.faults().size(), 1u);
+    EXPECT_EQ(error.faults()[0].message, "5000 entries are not supported; 256 are the most");
+  }
+}
+
 TEST(RequiredConfiguration, IsEveryNameOnceWithItsFirstPlace) {
   const auto one = read(parse_yaml(R"(apiVersion: score.dev/v1b1
 metadata: { name: web }

@@ -16,8 +16,7 @@ namespace tow::score {
 class Planner {
  public:
   /// Faults go to `reading`; faults that are there already silence the rules that build on them.
-  Planner(const Document& document, const Context* context, Reading& reading)
-      : document_{document}, context_{context}, reading_{reading}, unread_{reading.faults().size()} {}
+  Planner(const Document& document, const Context* context, Reading& reading);
 
   Plan run();
   /// For required_configuration: where source files are read although there is no context.
@@ -33,6 +32,7 @@ class Planner {
   static constexpr const char* kUnknown = "?";
 
   // score_check.cpp: what needs no resource
+  bool within_bounds();
   void names();
   void ports();
   void mark_http();
@@ -66,6 +66,8 @@ class Planner {
   std::optional<Expanded> look_up_metadata(const Reference& reference, Position at);
   std::optional<Expanded> look_up_configuration(const Reference& reference, Position at);
   void reference_fault(const Reference& reference, Position at, const std::string& message);
+  /// False, and a fault once, when a plan grows beyond what a component may be.
+  bool fits(std::size_t size, Position at);
   Expanded expand_text(const std::string& text, Position at, bool lines = false);
 
   // score_plan.cpp: the container
@@ -79,7 +81,7 @@ class Planner {
   void fault(Position at, std::string message) { reading_.fault_at(at, std::move(message)); }
   void unsupported(Position at, std::string message);
   /// The reading of the document found a fault here, or below here.
-  bool broken(std::string_view path) const;
+  bool broken(std::string_view path) const { return broken_.contains(path); }
   /// The text, when it is known and has no secret; a secret is a fault.
   std::optional<std::string> known(const Expanded& value, Position at, std::string_view what);
   Expanded unknown() const { return Expanded::secret(kUnknown); }
@@ -87,7 +89,8 @@ class Planner {
   const Document& document_;
   const Context* context_;
   Reading& reading_;
-  const std::size_t unread_;  // faults of the reading itself
+  std::set<std::string, std::less<>> broken_;  // where the reading found faults, and what is above
+  Node metadata_;
   Plan plan_;
   std::string directory_;
   std::function<std::optional<std::string>(const std::string&)> read_file_;
@@ -98,6 +101,7 @@ class Planner {
   std::map<std::string, RequiredName> required_;
   std::map<std::pair<std::string, std::string>, std::string> routes_;  // host and path -> resource
   bool lines_ = false;                                                 // the text has lines worth naming
+  std::size_t size_ = 0;                                               // of all that was expanded
 };
 
 }  // namespace tow::score

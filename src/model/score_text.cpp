@@ -24,7 +24,10 @@ std::vector<std::string> split_keys(std::string_view inside) {
 // Enough of a text to know it again in a message.
 std::string excerpt(std::string_view text) {
   const auto line = text.substr(0, text.find('\n'));
-  return line.size() <= 40 ? std::string{line} : std::string{line.substr(0, 40)} + "…";
+  if (line.size() <= 60) return std::string{line};
+  std::size_t end = 60;
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;  // between characters
+  return std::string{line.substr(0, end)} + "…";
 }
 
 }  // namespace
