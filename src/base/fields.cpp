@@ -4,6 +4,8 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 
 #include "base/ids.hpp"
 
@@ -79,6 +81,16 @@ void redact(Node& document, const Node& schema) {
 
 namespace detail {
 namespace {
+
+// Patterns stand in tables, so there are few; compiling one takes longer than most documents' reading.
+const re2::RE2& compiled(std::string_view pattern) {
+  static std::mutex mutex;
+  static std::map<std::string, std::unique_ptr<re2::RE2>, std::less<>> all;
+  const std::lock_guard lock{mutex};
+  const auto found = all.find(pattern);
+  if (found != all.end()) return *found->second;
+  return *all.emplace(pattern, std::make_unique<re2::RE2>(std::string{pattern})).first->second;
+}
 
 // "80" for a scalar, the kind for the rest: what was found, for messages.
 std::string found(const Node& node) {
@@ -211,8 +223,7 @@ void check_text(const Node& node, std::string_view text, const Traits& traits, R
   if (traits.at_least > 0 && text.size() < traits.at_least) {
     reading.fault(node, "must not be empty");
   } else if (!traits.pattern.empty() &&
-             !re2::RE2::FullMatch(re2::StringPiece{text.data(), text.size()},
-                                  re2::RE2{re2::StringPiece{traits.pattern.data(), traits.pattern.size()}})) {
+             !re2::RE2::FullMatch(re2::StringPiece{text.data(), text.size()}, compiled(traits.pattern))) {
     reading.fault(node, fmt::format("{} must be {}", found(node), traits.pattern_help));
   }
 }

@@ -242,8 +242,9 @@ void append_block(std::string& out, const Node& node, int depth) {
 Node parse_yaml(std::string_view text) {
   Diagnostics diagnostics;
   fy_parse_cfg config{};
-  config.flags =
-      static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_DEFAULT_VERSION_1_2);
+  // libfyaml compares every key of a map with every other one; Converter finds duplicates by a set.
+  config.flags = static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | FYPCF_COLLECT_DIAG |
+                                                 FYPCF_DEFAULT_VERSION_1_2 | FYPCF_ALLOW_DUPLICATE_KEYS);
   config.diag = diagnostics.diag;
   const std::unique_ptr<fy_parser, void (*)(fy_parser*)> parser{fy_parser_create(&config),
                                                                 &fy_parser_destroy};
