@@ -350,6 +350,23 @@ TEST(Run, LeavesNoDescriptorAndNoZombie) {
   EXPECT_FALSE(has_children());
 }
 
+TEST(Run, MayBeCancelledAtAnyMoment) {
+  run_now({.argv = {"true"}});
+  const auto before = open_descriptors();
+  run_blocking([]() -> Task<> {
+    for (int steps = 0; steps < 60; ++steps) {
+      Scope scope{co_await asio::this_coro::executor, "test"};
+      for (const std::string script : {"exec sleep 1000", "echo x", "exit 1"})
+        scope.spawn([script]() -> Task<> { co_await run(sh(script)); });
+      for (int i = 0; i < steps; ++i) co_await yield_now();
+      scope.cancel();
+      co_await scope.join();
+    }
+  }());
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_FALSE(has_children());
+}
+
 TEST(Run, WorksOnAPoolOfThreads) {
   asio::io_context context;
   Scope scope{context.get_executor(), "test"};

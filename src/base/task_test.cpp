@@ -325,6 +325,19 @@ TEST(Signal, ReachesEveryThreadOfAPool) {
   EXPECT_EQ(returns, 2 * kRounds);
 }
 
+TEST(Signal, NotifyingWhileCancellingHarmsNobody) {
+  asio::thread_pool pool{2};
+  for (int round = 0; round < 200; ++round) {
+    Signal signal;
+    Scope scope{pool.get_executor(), "test"};
+    for (int i = 0; i < 4; ++i) scope.spawn(signal.wait());
+    std::thread other{[&] { signal.notify(); }};
+    scope.cancel();
+    run_blocking(scope.join());
+    other.join();
+  }
+}
+
 TEST(BlockingPool, ReturnsToTheCallersThread) {
   BlockingPool pool{2};
   run_blocking([](BlockingPool& blocking) -> Task<> {
