@@ -33,7 +33,7 @@ REASONS = {
              "them as a function by apps",
     "cli": "the command reaches the platform through client alone, so that it can do nothing the API cannot",
     "inside": "another folder is known by its face; only apps names implementations (and tests their fakes)",
-    "sibling": "a face knows none of its implementations, and they do not know one another",
+    "implementation": "a face knows none of its implementations",
     "path": 'an include is written from src/ ("store/store.hpp"), so that it means the same everywhere',
     "missing": "there is no such file under src/",
 }
@@ -105,9 +105,8 @@ def check_include(src: Path, file: Path, line: int, target: str, uses: Module) -
         yield breach("missing")
     inside = len(there) > 2  # store/sqlite/sqlite.hpp
     if used == module:
-        same = len(own) > 2 and own[1] == there[1]
-        if inside and not same and not is_test and module != "apps":
-            yield breach("sibling")
+        if inside and len(own) == 2 and not is_test and module != "apps":
+            yield breach("implementation")
         return
     rule = allowed(module, used)
     if rule:
