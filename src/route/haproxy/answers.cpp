@@ -158,7 +158,7 @@ std::vector<Stat> stats(std::string_view answer) {
     stat.bytes_in = table.count("bin");
     stat.bytes_out = table.count("bout");
     stat.connection_errors = table.count("econ");
-    stat.retries = table.count("wretr");
+    stat.retries = table.count("wretr") + table.count("wredis");
     stat.responses[0] = table.count("hrsp_other");
     stat.responses[1] = table.count("hrsp_1xx");
     stat.responses[2] = table.count("hrsp_2xx");

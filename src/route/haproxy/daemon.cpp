@@ -87,8 +87,8 @@ int try_to_listen(const std::string& address, std::uint16_t& port) {
   return 0;
 }
 
-/// "nginx (pid 812)", or empty when nothing can be found.
-std::string holder(std::uint16_t port) {
+/// The process that has a socket listening on this port, or -1.
+int holder(std::uint16_t port) {
   std::vector<std::uint64_t> inodes;
   for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
     for (const std::uint64_t inode : listening_inodes(read_file(table), port)) inodes.push_back(inode);
@@ -101,13 +101,10 @@ std::string holder(std::uint16_t port) {
       const std::string target = std::filesystem::read_symlink(open.path(), failed).string();
       const bool is_it = std::ranges::any_of(
           inodes, [&](std::uint64_t inode) { return target == fmt::format("socket:[{}]", inode); });
-      if (!is_it) continue;
-      std::string program = read_file(process.path() / "comm");
-      if (program.ends_with('\n')) program.pop_back();
-      return fmt::format("{} (pid {})", program, pid);
+      if (is_it) return std::stoi(pid);
     }
   }
-  return {};
+  return -1;
 }
 
 /// The port of a frontend in a configuration of ours, or 0.
@@ -139,11 +136,10 @@ Command start_command(const Settings& settings) {
   const std::string directory = settings.runtime_directory.string();
   Command command;
   command.argv = settings.launcher;
-  for (const std::string& word :
-       {settings.program, std::string{"-W"}, std::string{"-D"}, std::string{"-q"}, std::string{"-f"},
-        directory + "/" + std::string{kConfiguration}, std::string{"-p"},
-        directory + "/" + std::string{kPidFile}, std::string{"-S"},
-        directory + "/" + std::string{kMasterSocket} + ",mode,600"}) {
+  for (const std::string& word : {settings.program, std::string{"-W"}, std::string{"-D"}, std::string{"-f"},
+                                  directory + "/" + std::string{kConfiguration}, std::string{"-p"},
+                                  directory + "/" + std::string{kPidFile}, std::string{"-S"},
+                                  directory + "/" + std::string{kMasterSocket} + ",mode,600"}) {
     command.argv.push_back(word);
   }
   command.deadline = std::chrono::seconds{30};
@@ -211,6 +207,26 @@ std::string process_name(int pid) {
   return rest ? fmt::format("{}-{}", pid, field) : std::string{};
 }
 
+bool is_alive(int pid) {
+  const std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
+  const std::size_t name = stat.rfind(") ");
+  return name != std::string::npos && name + 2 < stat.size() &&
+         !std::string_view{"ZX"}.contains(stat[name + 2]);
+}
+
+std::string alerts(std::string_view said) {
+  std::string out;
+  while (!said.empty()) {
+    const std::size_t end = std::min(said.find('\n'), said.size());
+    const std::string_view line = said.substr(0, end);
+    said.remove_prefix(std::min(end + 1, said.size()));
+    if (line.starts_with("[NOTICE]") || line.starts_with("[WARNING]") || line.empty()) continue;
+    if (!out.empty()) out += '\n';
+    out += line;
+  }
+  return out;
+}
+
 Frame resolve(Settings settings, std::string_view configuration) {
   check(settings);
   Frame frame;
@@ -234,14 +250,28 @@ Frame resolve(Settings settings, std::string_view configuration) {
   return frame;
 }
 
+int port_holder(const std::string& address, std::uint16_t port) {
+  const int error = try_to_listen(address, port);
+  if (error == 0) return 0;
+  if (error != EADDRINUSE) check_port(address, port);  // throws
+  return holder(port);
+}
+
+std::string command_line(int pid) {
+  std::string out = read_file(fmt::format("/proc/{}/cmdline", pid));
+  std::ranges::replace(out, '\0', ' ');
+  return out;
+}
+
 void check_port(const std::string& address, std::uint16_t port) {
   const int error = try_to_listen(address, port);
   if (error == 0) return;
   const std::string where = endpoint(address, port);
   if (error == EADDRINUSE) {
-    const std::string who = holder(port);
-    throw fail(Code::FailedPrecondition, "{} is in use{}: end it, or choose another port", where,
-               who.empty() ? "" : " by " + who);
+    const int pid = holder(port);
+    std::string who = pid > 0 ? read_file(fmt::format("/proc/{}/comm", pid)) : "another program";
+    if (who.ends_with('\n')) who = fmt::format("{} (pid {})", who.substr(0, who.size() - 1), pid);
+    throw fail(Code::FailedPrecondition, "{} is in use by {}: end it, or choose another port", where, who);
   }
   if (error == EACCES) {
     throw fail(Code::FailedPrecondition,

@@ -19,6 +19,8 @@ inline constexpr std::string_view kPidFile = "haproxy.pid";
 
 /// Starts a master and its worker in a session of their own, and returns once it listens.
 Command start_command(const Settings& settings);
+/// What HAProxy says is wrong, without its notices and warnings.
+std::string alerts(std::string_view said);
 /// Reads the configuration and says what is wrong in it.
 Command check_command(const Settings& settings);
 
@@ -44,9 +46,17 @@ class ProcessHandle {
 /// "pid-ticks", or empty when there is no such process.
 std::string process_name(int pid);
 
+/// Whether it runs: it exists and is more than the memory of its exit.
+bool is_alive(int pid);
+
 /// The settings as they come out on this machine: ports that were 0, the limit of open files, whom to be.
 /// `configuration` is what HAProxy was last started from, or empty.
 Frame resolve(Settings settings, std::string_view configuration);
+
+/// The process that listens there: 0 when nobody does, -1 when it cannot be found.
+int port_holder(const std::string& address, std::uint16_t port);
+/// The arguments of a process in one string, empty when it is gone.
+std::string command_line(int pid);
 
 /// Throws Error{FailedPrecondition} naming address, port and, where it can be found, the process that has it.
 void check_port(const std::string& address, std::uint16_t port);

@@ -118,11 +118,14 @@ class Proxied {
   const Settings& settings() const { return settings_; }
   void run(Task<> task);
   void start() { run(router().start()); }
-  /// The control side ends (with stop() or as if killed) and is made again.
-  void restart();
+  /// The control side ends and is made again, perhaps with other settings; it is not started.
+  void restart(const std::function<void(Settings&)>& adjust = {});
   void apply(Site site) { run(router().apply(std::move(site))); }
   std::uint32_t sessions(const std::string& site, const std::string& server);
   Signals signals(const std::string& site);
+  /// Declares more backends, by as many sites as it takes; the worker of before goes on with its sessions.
+  void force_reload();
+  /// Never 0: waits until there is one. Throws when there is none for seconds.
   int master();
   int worker();
   std::vector<int> old_workers();
@@ -135,7 +138,11 @@ class Proxied {
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<Router> router_;
   std::uint16_t port_ = 0;
+  int fillers_ = 0;
 };
+
+/// SIGKILL, for a real process alone: kill(0) would end the tests.
+void kill_process(int pid);
 
 inline constexpr std::string_view kUpgrade =
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

@@ -11,6 +11,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
+#include <csignal>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -309,10 +310,19 @@ void Proxied::run(Task<> task) {
   boost::asio::co_spawn(loop_->pool, std::move(task), boost::asio::use_future).get();
 }
 
-void Proxied::restart() {
+void Proxied::restart(const std::function<void(Settings&)>& adjust) {
   port();
   run(router_->stop());
+  if (adjust) adjust(settings_);
   router_ = make(loop_->pool.get_executor(), settings_);
+}
+
+void Proxied::force_reload() {
+  const int before = worker();
+  while (worker() == before) {
+    const std::string id = fmt::format("filler{}", fillers_++);
+    apply(site(id, id + ".test", {}));
+  }
 }
 
 std::uint16_t Proxied::port() {
@@ -339,8 +349,22 @@ Processes processes_in(const std::filesystem::path& directory) {
 }
 }  // namespace
 
-int Proxied::master() { return processes_in(settings_.runtime_directory).master; }
-int Proxied::worker() { return processes_in(settings_.runtime_directory).worker; }
+int Proxied::master() {
+  int pid = 0;
+  if (!soon([&] { return (pid = processes_in(settings_.runtime_directory).master) > 0; }))
+    throw Error{Code::Timeout, "no master"};
+  return pid;
+}
+int Proxied::worker() {
+  int pid = 0;
+  if (!soon([&] { return (pid = processes_in(settings_.runtime_directory).worker) > 0; }))
+    throw Error{Code::Timeout, "no worker"};
+  return pid;
+}
+void kill_process(int pid) {
+  if (pid <= 1) throw fail(Code::Internal, "not to be killed: {}", pid);
+  ::kill(pid, SIGKILL);
+}
 std::vector<int> Proxied::old_workers() { return processes_in(settings_.runtime_directory).old; }
 
 bool soon(const std::function<bool()>& done) {

@@ -67,39 +67,60 @@ Task<bool> Proxy::find() {
   co_return found->worker != 0;
 }
 
+Task<> Proxy::end_process(int pid) {
+  try {
+    ProcessHandle handle{co_await asio::this_coro::executor, pid};
+    const bool ended = co_await handle.ended_within(std::chrono::seconds{2});
+    if (ended) co_return;
+    handle.signal(SIGKILL);
+    co_await handle.ended();
+  } catch (const Error& error) {
+    if (error.code() != Code::NotFound) throw;
+  }
+}
+
 Task<> Proxy::end_rest() {
   // A master ends its workers, and a worker whose master is gone ends by itself.
   std::vector<int> rest{processes_.worker, processes_.master};
   rest.insert(rest.end(), processes_.old.begin(), processes_.old.end());
   processes_ = {};
   for (const int pid : rest) {
-    if (pid == 0) continue;
-    try {
-      ProcessHandle handle{co_await asio::this_coro::executor, pid};
-      if (co_await handle.ended_within(std::chrono::seconds{2})) continue;
-      handle.signal(SIGKILL);
-      co_await handle.ended();
-    } catch (const Error& error) {
-      if (error.code() != Code::NotFound) throw;
-    }
+    if (pid != 0) co_await end_process(pid);
+  }
+}
+
+/// A worker of ours whose master died may hold the port for another moment; anybody else keeps it.
+Task<> Proxy::free_port(const std::string& address, std::uint16_t port) {
+  for (int attempt = 0;; ++attempt) {
+    const int pid = port_holder(address, port);
+    if (pid == 0) co_return;
+    const bool ours = pid > 0 && command_line(pid).contains(path(kConfiguration).string());
+    if (!ours && (pid > 0 || attempt >= 50)) check_port(address, port);  // throws, by name
+    if (ours) co_await end_process(pid);
+    co_await pause(Duration{10});
   }
 }
 
 Task<> Proxy::launch() {
   const Settings& settings = frame_.settings;
   co_await end_rest();
-  check_port(settings.public_address, settings.public_port);
-  check_port(settings.internal_address, settings.internal_port);
+  co_await free_port(settings.public_address, settings.public_port);
+  co_await free_port(settings.internal_address, settings.internal_port);
+  std::error_code ignored;
+  std::filesystem::remove(path(kPidFile), ignored);
   const Outcome outcome = co_await run(start_command(settings));
   if (!outcome.ok()) {
     throw fail(Code::Internal, "HAProxy did not start ({}): {}", describe(start_command(settings)),
-               outcome.err);
+               alerts(outcome.err));
   }
   // It listens by now, but the master starts itself once more before it answers.
   const auto until = std::chrono::steady_clock::now() + kStartLimit;
   while (!co_await find()) {
-    if (std::chrono::steady_clock::now() > until) {
-      throw fail(Code::Internal, "HAProxy was started, but does not answer: {}", outcome.err);
+    const std::string pid = read_file(path(kPidFile));
+    const bool gone = !pid.empty() && !is_alive(std::atoi(pid.c_str()));
+    if (gone || std::chrono::steady_clock::now() > until) {
+      throw fail(Code::Unavailable, "HAProxy was started, but {}: {}", gone ? "has ended" : "does not answer",
+                 alerts(outcome.err));
     }
     co_await pause(Duration{2});
   }
@@ -119,8 +140,9 @@ Task<> Proxy::reload() {
       see(*now);
       const Outcome outcome = co_await run(check_command(frame_.settings));
       throw fail(Code::Internal, "HAProxy refused its new configuration and goes on with the old one: {}",
-                 outcome.err);
+                 alerts(outcome.err));
     }
+    if (!now && !is_alive(before.master)) throw Error{Code::Unavailable, "HAProxy has ended"};
     if (std::chrono::steady_clock::now() > until) {
       throw Error{Code::Unavailable, "HAProxy did not come back from a reload in time"};
     }
@@ -128,6 +150,12 @@ Task<> Proxy::reload() {
   }
   const std::vector<std::string> ready = co_await console_.ask(processes_.worker, {"show version"});
   if (ready.empty()) throw Error{Code::Unavailable, "HAProxy's new worker ended at once"};
+  // From when the old one knows that it stops, it decides nothing any more.
+  while (true) {
+    const std::vector<std::string> info = co_await console_.ask(before.worker, {"show info"});
+    if (info.empty() || info[0].contains("Stopping: 1")) co_return;
+    co_await pause(Duration{1});
+  }
 }
 
 void Proxy::write(const Files& files) {
@@ -155,14 +183,6 @@ Task<bool> Proxy::tell(std::vector<std::string> commands) {
     if (said == Reply::Done || (said == Reply::Absent && commands[i].starts_with("del "))) continue;
     log::warning(kArea, "HAProxy refused \"{}\": {}", commands[i], heard.answers[i]);
     done = false;
-  }
-  const std::vector<int> old = processes_.old;
-  for (const int pid : old) {
-    const std::vector<std::string> answers = co_await console_.ask(pid, commands);
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      if (reply(answers[i]) != Reply::Refused) continue;
-      log::warning(kArea, "HAProxy's old worker {} refused \"{}\": {}", pid, commands[i], answers[i]);
-    }
   }
   co_return done;
 }

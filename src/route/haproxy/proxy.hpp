@@ -44,7 +44,8 @@ class Proxy {
   /// Files that differ from what was written last, each by an atomic rename. Blocks; not on the strand.
   void write(const Files& files);
 
-  /// The same commands to every worker. False when the present one did not do them all.
+  /// Commands to the present worker; the older ones hand everything new over to it. False when it did not do
+  /// them all.
   Task<bool> tell(std::vector<std::string> commands);
   /// The same commands to every worker that is there, the present one first.
   Task<std::map<int, std::vector<std::string>>> ask_all(std::vector<std::string> commands);
@@ -54,6 +55,8 @@ class Proxy {
   void see(Processes processes);
   Task<> watch(int pid);
   Task<> end_rest();
+  Task<> end_process(int pid);
+  Task<> free_port(const std::string& address, std::uint16_t port);
 
   Frame frame_;
   Scope& scope_;

@@ -87,8 +87,30 @@ void site_section(std::string& out, const Settings& settings) {
   line(out, "");
 }
 
+/// Where a worker that was told to stop sends what still comes in on its connections: to its successor, as it
+/// came. HAProxy refuses changes of servers in such a worker, so that only the newest one knows the way.
+void handover(std::string& out, const Frame& frame, std::string_view frontend) {
+  const std::string directory = frame.settings.runtime_directory.string();
+  // The socket lies in the directory to which HAProxy has confined itself by the time it connects.
+  const std::string seen = frame.user.empty() ? directory + "/empty" : "";
+  line(out, "backend handover_{} from base", frontend);
+  line(out, "  timeout server 25h");
+  line(out, "  http-request disable-l7-retry unless METH_GET or METH_OPTIONS");
+  line(out, "  server successor unix@{}/{}.sock send-proxy-v2", seen, frontend);
+  line(out, "");
+}
+
+void begin_frontend(std::string& out, const Frame& frame, std::string_view frontend,
+                    const std::string& address) {
+  line(out, "frontend {} from base", frontend);
+  line(out, "  bind {}", address);
+  line(out, "  bind unix@{}/empty/{}.sock{} mode 600 accept-proxy", frame.settings.runtime_directory.string(),
+       frontend, frame.user.empty() ? "" : " user " + frame.user);
+  line(out, "  http-request allow if {{ stopping }}");
+}
+
 /// What public and internal requests have in common: forwarded headers, and the way to the backend in txn.to.
-void frontend_rules(std::string& out, const Settings& settings) {
+void frontend_rules(std::string& out, const Settings& settings, std::string_view frontend) {
   const std::string directory = settings.runtime_directory.string();
   const auto unknown = [&](std::string_view type, std::string_view page, std::string_view condition) {
     line(
@@ -113,36 +135,31 @@ void frontend_rules(std::string& out, const Settings& settings) {
        "found "
        "}}");
   line(out, "  acl known var(txn.to) -m found");
-  // A worker of before a reload does not know backends that were declared since: its successor does.
-  line(out,
-       "  http-request return status 307 hdr Location "
-       "%[req.hdr(x-forwarded-proto)]://%[req.hdr(host)]%[pathq] hdr "
-       "Connection close if {{ stopping }} !known");
   line(out, "  http-request set-var(txn.shown) str(\"\") unless known");
   line(out,
        "  http-request set-var(txn.shown) var(txn.host) if !known {{ var(txn.host) -m reg "
        "^[a-z0-9._-]{{1,253}}$ }}");
   unknown("text/html", "unknown.html", " { req.hdr(accept) -m sub text/html }");
   unknown("text/plain", "unknown.txt", "");
+  line(out, "  use_backend handover_{} if {{ stopping }}", frontend);
   line(out, "  use_backend %[var(txn.to)]");
   line(out, "");
 }
 
-void frontends(std::string& out, const Settings& settings) {
+void frontends(std::string& out, const Frame& frame) {
+  const Settings& settings = frame.settings;
   const std::string directory = settings.runtime_directory.string();
-  line(out, "frontend public from base");
-  line(out, "  bind {}", endpoint(settings.public_address, settings.public_port));
+  begin_frontend(out, frame, "public", endpoint(settings.public_address, settings.public_port));
   line(out, "  http-request set-var(txn.path) path");
   line(out,
        "  http-request set-var(txn.to) req.hdr(host),host_only,rtrim(.),concat(,txn.path,/),map_beg({}/{})",
        directory, kRoutes);
-  frontend_rules(out, settings);
+  frontend_rules(out, settings, "public");
 
-  line(out, "frontend internal from base");
-  line(out, "  bind {}", endpoint(settings.internal_address, settings.internal_port));
+  begin_frontend(out, frame, "internal", endpoint(settings.internal_address, settings.internal_port));
   line(out, "  http-request set-var(txn.port) dst_port");
   line(out, "  http-request set-var(txn.to) dst,concat(:,txn.port),map({}/{})", directory, kInternal);
-  frontend_rules(out, settings);
+  frontend_rules(out, settings, "internal");
 }
 
 std::string configuration(const Frame& frame, const Sites& sites) {
@@ -220,7 +237,8 @@ std::string preamble(const Frame& frame) {
   global_section(out, frame);
   base_section(out, frame.settings);
   site_section(out, frame.settings);
-  frontends(out, frame.settings);
+  frontends(out, frame);
+  for (const char* frontend : {"public", "internal"}) handover(out, frame, frontend);
   return out;
 }
 

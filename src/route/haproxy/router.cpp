@@ -94,6 +94,7 @@ class HaproxyRouter final : public Router {
   Task<> reload();
   Task<> refill();
   Task<> sweep(int number);
+  Task<std::map<std::string, std::uint64_t>> sessions_of_old(int number);
   Task<> sweep_leaving();
   Task<> hear(std::string command = "show stat -1 2 -1");
   Task<> write_files();
@@ -297,24 +298,21 @@ Task<> HaproxyRouter::ensure_running() {
   if (proxy_->processes().worker == 0) co_await revive();
 }
 
-/// To every worker. When one cannot be told, a worker is started from what is wanted instead.
+/// When HAProxy cannot be told, a worker is started from what is wanted instead.
 Task<> HaproxyRouter::tell(std::vector<std::string> commands) {
-  bool done = false;
-  bool there = true;
+  dirty_.notify();
   try {
-    done = co_await proxy_->tell(std::move(commands));
+    const bool done = co_await proxy_->tell(std::move(commands));
+    if (done) co_return;
+    const bool there = co_await proxy_->find();
+    if (there) {
+      co_await reload();
+      co_return;
+    }
   } catch (const Error& error) {
     if (error.code() != Code::Unavailable) throw;
-    there = false;
   }
-  dirty_.notify();
-  if (done) co_return;
-  if (there) there = co_await proxy_->find();
-  if (there) {
-    co_await reload();
-  } else {
-    co_await revive();
-  }
+  co_await revive();
 }
 
 Task<> HaproxyRouter::reload() {
@@ -431,18 +429,19 @@ Task<> HaproxyRouter::sweep(int number) {
   if (found == backends_.end()) co_return;
   Backend& backend = found->second;
   if (!backend.retired.empty()) {
-    const std::vector<std::string> retired{backend.retired.begin(), backend.retired.end()};
-    std::map<int, std::vector<std::string>> said;
     try {
-      said = co_await proxy_->ask_all(plan_sweep(number, backend));
+      const std::map<std::string, std::uint64_t> open = co_await sessions_of_old(number);
+      const std::vector<std::string> retired{backend.retired.begin(), backend.retired.end()};
+      const std::vector<std::string> said = co_await proxy_->ask(plan_sweep(number, backend));
+      for (std::size_t i = 0; i < retired.size(); ++i) {
+        const auto still = open.find(retired[i]);
+        if (reply(said[i]) != Reply::Refused && (still == open.end() || still->second == 0)) {
+          backend.retired.erase(retired[i]);
+        }
+      }
     } catch (const Error& error) {
       if (error.code() != Code::Unavailable) throw;
       co_return;  // it is about to be started again, without what is retired
-    }
-    for (std::size_t i = 0; i < retired.size(); ++i) {
-      const bool gone = std::ranges::all_of(
-          said, [&](const auto& worker) { return reply(worker.second[i]) != Reply::Refused; });
-      if (gone) backend.retired.erase(retired[i]);
     }
   }
   if (!backend.leaving || !backend.retired.empty()) co_return;
@@ -454,6 +453,18 @@ Task<> HaproxyRouter::sweep(int number) {
   tally_.forget(site);
   spare_.insert(number);
   co_await tell(plan_free(settings_.runtime_directory, number));
+}
+
+/// Of the servers of a backend, in workers of before a reload.
+Task<std::map<std::string, std::uint64_t>> HaproxyRouter::sessions_of_old(int number) {
+  std::map<std::string, std::uint64_t> out;
+  if (proxy_->processes().old.empty()) co_return out;
+  const auto said = co_await proxy_->ask_all({"show stat " + backend_name(number) + " 4 -1"});
+  for (const auto& [pid, answers] : said) {
+    if (pid == proxy_->processes().worker) continue;
+    for (const Stat& stat : stats(answers[0])) out[stat.server] += stat.sessions + stat.queued;
+  }
+  co_return out;
 }
 
 Task<> HaproxyRouter::sweep_leaving() {
@@ -553,8 +564,9 @@ Task<> take_down(Settings settings) {
   std::error_code ignored;
   for (const auto& [name, contents] : render({.settings = settings}, {}))
     std::filesystem::remove(directory / name, ignored);
-  for (const std::string_view name :
-       {kTally, kMasterSocket, kPidFile, std::string_view{"worker.sock"}, std::string_view{"empty"}}) {
+  for (const std::string_view name : {kTally, kMasterSocket, kPidFile, std::string_view{"worker.sock"},
+                                      std::string_view{"empty/public.sock"},
+                                      std::string_view{"empty/internal.sock"}, std::string_view{"empty"}}) {
     std::filesystem::remove(directory / name, ignored);
   }
   std::filesystem::remove(directory, ignored);  // only when nothing of anybody else is in it
