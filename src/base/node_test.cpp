@@ -51,6 +51,8 @@ TEST(Yaml, SaysWhereItIsBroken) {
       {"an unclosed list", "a: [1,\nb: 2\n", 2},
       {"a tab as indentation", "a:\n\tb: 1\n", 2},
       {"a key twice", "a: 1\nb: 2\na: 3\n", 3},
+      {"bytes that are no UTF-8", "a: 1\nb: \xff\n", 2},
+      {"bytes that are no UTF-8 in a directive", "a: 1\n%%\xff\xff\xff%%x:\n  y: z\n", 2},
       {"an unknown alias", "a: *nobody\n", 1},
   };
   for (const auto& c : cases) {

@@ -239,7 +239,21 @@ void append_block(std::string& out, const Node& node, int depth) {
 
 }  // namespace
 
+// Where the first byte stands that is no UTF-8. libfyaml can go over such bytes without end.
+Position first_bad_byte(std::string_view text) {
+  Position at{1, 1};
+  while (!text.empty()) {
+    std::size_t size = 1;
+    while (size <= 4 && !is_utf8(text.substr(0, size))) ++size;
+    if (size > 4) break;
+    at = text.front() == '\n' ? Position{at.line + 1, 1} : Position{at.line, at.column + 1};
+    text.remove_prefix(size);
+  }
+  return at;
+}
+
 Node parse_yaml(std::string_view text) {
+  if (!is_utf8(text)) reject(first_bad_byte(text), "a byte that is no UTF-8");
   Diagnostics diagnostics;
   fy_parse_cfg config{};
   // libfyaml compares every key of a map with every other one; Converter finds duplicates by a set.

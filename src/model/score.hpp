@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ inline constexpr std::array<std::string_view, 5> kResourceTypes = {"environment"
 template <class T>
 struct ByTarget {
   std::map<std::string, Located<T>> entries;
+  std::set<std::string> unread;  // entries of the list form that have a fault of their own
 };
 
 struct Metadata {

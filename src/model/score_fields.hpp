@@ -178,7 +178,9 @@ void read_custom(const Node& node, ByTarget<T>& out, Reading& reading) {
     const Node& entry = (*node.list())[i];
     auto step = reading.into(i);
     Listed<T> listed;
+    const auto before = reading.faults().size();
     tow::read(entry, listed, reading);
+    if (reading.faults().size() != before) out.unread.insert(listed.target);
     if (listed.target.empty()) continue;  // said already
     const Node& target = *entry.find("target");
     if (!out.entries.try_emplace(listed.target, Located<T>{listed, entry.at, target.at}).second) {

@@ -114,13 +114,12 @@ void Planner::files(const Container& container) {
   auto step = reading_.into("files");
   for (const auto& [at_target, it] : container.files.entries) {
     auto inner = reading_.into(at_target);
-    file(at_target, it);
+    file(at_target, it, !broken(reading_.path()) && !container.files.unread.contains(at_target));
   }
 }
 
-void Planner::file(const std::string& at_target, const Located<File>& file) {
+void Planner::file(const std::string& at_target, const Located<File>& file, bool sound) {
   const File& it = *file;
-  const bool sound = !broken(reading_.path());
   PlannedFile made;
   if (const auto path = target(at_target, file.key_at, true)) made.target = *path;
   if (sound) std::from_chars(it.mode.data(), it.mode.data() + it.mode.size(), made.mode, 8);
@@ -192,10 +191,9 @@ void Planner::source(const Text& source, bool expand, PlannedFile& made) {
 
 void Planner::volumes(const Container& container) {
   auto step = reading_.into("volumes");
-  const bool unread = broken(reading_.path());
   for (const auto& [at_target, mount] : container.volumes.entries) {
     auto inner = reading_.into(at_target);
-    if (unread && mount->source->empty()) continue;
+    if (broken(reading_.path()) || container.volumes.unread.contains(at_target)) continue;
     PlannedVolume made{.target = target(at_target, mount.key_at, false).value_or(""),
                        .read_only = mount->read_only};
     {

@@ -73,7 +73,7 @@ class Planner {
   // score_plan.cpp: the container
   void container(const Container& container);
   void files(const Container& container);
-  void file(const std::string& at_target, const Located<File>& file);
+  void file(const std::string& at_target, const Located<File>& file, bool sound);
   void source(const Text& source, bool expand, PlannedFile& made);
   void volumes(const Container& container);
   void nesting(const Container& container);
