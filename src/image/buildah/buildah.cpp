@@ -118,10 +118,15 @@ bool says_absent(const std::string& text) {
   return false;
 }
 
+Settings completed(Settings settings) {
+  if (settings.run_directory.empty()) settings.run_directory = default_run_directory(settings.directory);
+  return settings;
+}
+
 class BuildahImages final : public Images {
  public:
   explicit BuildahImages(Settings settings)
-      : settings_{std::move(settings)}, layout_{layout(settings_)}, storage_{layout_.storage} {}
+      : settings_{completed(std::move(settings))}, layout_{layout(settings_)}, storage_{layout_.storage} {}
 
   Task<> start() override;
   Task<BuildResult> build(BuildRequest request, ProgressSink progress) override;
@@ -271,9 +276,14 @@ BuildCommand BuildahImages::prepare(const Source& source, const BuildRequest& re
                      .labels = {},
                      .tags = {},
                      .deadline = request.deadline};
-  if (source.file.empty()) {
+  // A layer that was made with a secret must not be found by another project that has the same source.
+  const bool salted = !request.secrets.empty();
+  if (salted) build.arguments[std::string{kSaltArgument}] = request.project;
+  if (salted || source.file.empty()) {
     build.containerfile = directory / "Containerfile";
-    write_file(build.containerfile, source.text);
+    write_file(build.containerfile, salted ? salt_stages(source.text) : source.text);
+  }
+  if (source.file.empty()) {
     auto ignored = packs::ignore_file();
     for (const char* own : {".containerignore", ".dockerignore"})
       if (std::filesystem::exists(request.context / own)) {
@@ -531,6 +541,12 @@ Task<Bytes> BuildahImages::collect(std::vector<std::string> used) {
 }
 
 }  // namespace
+
+std::filesystem::path default_run_directory(const std::filesystem::path& directory) {
+  const bool in_memory = is_file_system("/run", TMPFS_MAGIC) || !is_file_system("/dev/shm", TMPFS_MAGIC);
+  return std::filesystem::path{in_memory ? "/run" : "/dev/shm"} / "towpath" /
+         ("images-" + sha256_hex(directory.string()).substr(0, 12));
+}
 
 std::unique_ptr<Images> make(Settings settings) {
   return std::make_unique<BuildahImages>(std::move(settings));

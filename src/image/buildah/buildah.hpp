@@ -48,6 +48,9 @@ struct Settings {
 /// The storage that an engine on the same machine mounts from: `directory`/storage.
 std::filesystem::path storage_root(const Settings& settings);
 
+/// The run directory that an empty setting stands for.
+std::filesystem::path default_run_directory(const std::filesystem::path& directory);
+
 std::unique_ptr<Images> make(Settings settings);
 
 }  // namespace tow::image::buildah

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/buildah/commands.hpp"
 
-#include "base/ids.hpp"
 #include "image/buildah/storage.hpp"
 
 namespace tow::image::buildah {
@@ -56,10 +55,7 @@ std::string storage_reference(const Layout& layout, const std::string& reference
 
 Layout layout(const Settings& settings) {
   const auto& directory = settings.directory;
-  const auto run =
-      settings.run_directory.empty()
-          ? std::filesystem::path{"/run/towpath/images-" + sha256_hex(directory.string()).substr(0, 12)}
-          : settings.run_directory;
+  const auto& run = settings.run_directory;
   return {.storage = storage_root(settings),
           .storage_run = run / "storage",
           .configuration = directory / "configuration",

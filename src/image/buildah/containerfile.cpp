@@ -97,4 +97,24 @@ std::vector<std::string> images_of(std::string_view containerfile,
   return images;
 }
 
+std::string salt_stages(std::string_view containerfile) {
+  static const RE2 from{R"((?i)^\s*FROM\s)"};
+  std::string result;
+  bool in_from = false;
+  while (!containerfile.empty()) {
+    const auto end = std::min(containerfile.find('\n'), containerfile.size());
+    std::string line{containerfile.substr(0, end)};
+    containerfile.remove_prefix(std::min(end + 1, containerfile.size()));
+    result += line + "\n";
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
+    const auto first = line.find_first_not_of(" \t");
+    const bool is_comment = first != std::string::npos && line[first] == '#';
+    if (RE2::PartialMatch(line, from)) in_from = true;
+    if (!in_from || is_comment || line.ends_with('\\')) continue;
+    result += "ARG " + std::string{kSaltArgument} + "\n";
+    in_from = false;
+  }
+  return result;
+}
+
 }  // namespace tow::image::buildah

@@ -40,5 +40,11 @@ TEST(Containerfile, NamesTheImagesItNeeds) {
   }
 }
 
+TEST(Containerfile, EveryStageGetsTheSalt) {
+  EXPECT_EQ(
+      salt_stages("# x\nFROM a AS b\nRUN x\n\nfrom \\\n # why\n  c\nRUN y"),
+      "# x\nFROM a AS b\nARG TOWPATH_PROJECT\nRUN x\n\nfrom \\\n # why\n  c\nARG TOWPATH_PROJECT\nRUN y\n");
+}
+
 }  // namespace
 }  // namespace tow::image::buildah

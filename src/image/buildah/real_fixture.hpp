@@ -14,6 +14,8 @@
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "image/buildah/buildah.hpp"
+#include "image/buildah/commands.hpp"
+#include "image/buildah/storage.hpp"
 
 namespace tow::image::buildah {
 
@@ -30,12 +32,13 @@ inline Settings test_settings() {
     }
   for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
     if (const char* value = std::getenv(name)) settings.proxy[name] = value;
+  settings.run_directory = default_run_directory(settings.directory);
   return settings;
 }
 
 /// A source tree to build from, and the platform's images.
 class RealImages : public testing::Test {
- protected:
+ public:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "building images takes root";
     images_ = make(settings_);
@@ -70,6 +73,31 @@ class RealImages : public testing::Test {
     return log_;
   }
 
+  /// Where a build that ended well, badly or not at all may have left something.
+  std::string traces(const std::string& build) const {
+    std::string found;
+    const auto where = layout(settings_);
+    for (const auto& path : {where.builds / build, where.temporary / build})
+      if (std::filesystem::exists(path)) found += path.string() + "\n";
+    std::error_code error;
+    for (const auto& controller : std::filesystem::directory_iterator{"/sys/fs/cgroup", error})
+      if (std::filesystem::exists(controller.path() / "towpath-builds" / build, error))
+        found += controller.path().string() + "\n";
+    for (const auto& id : Storage{where.storage}.working_containers(build_cgroup(where, build)))
+      found += "container " + id + "\n";
+    std::ifstream mounts{"/proc/self/mounts"};
+    for (std::string line; std::getline(mounts, line);)
+      if (line.find(settings_.directory.string()) != std::string::npos) found += line + "\n";
+    return found;
+  }
+  void expect_no_traces(const std::string& build) const { EXPECT_EQ(traces(build), ""); }
+
+  /// The directory of an image's last layer.
+  std::filesystem::path top_layer(const std::string& id) const {
+    return storage_root(settings_) / "overlay" / Storage{storage_root(settings_)}.resolve(id)->layer / "diff";
+  }
+
+  Signal began_;
   Settings settings_ = test_settings();
   std::unique_ptr<Images> images_;
   std::filesystem::path context_ = std::filesystem::temp_directory_path() / ("towpath-image-" + new_uid());
