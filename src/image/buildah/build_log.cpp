@@ -42,6 +42,7 @@ std::string BuildLog::clean(std::string_view line) const {
 void BuildLog::line(std::string_view raw) {
   const auto text = clean(raw);
   static const RE2 step{R"(^(?:\[\d+/\d+\] )?STEP (\d+/\d+): (.*))"};
+  static const RE2 taken{R"(^--> Using cache ([0-9a-f]+)\s*$)"};
   static const RE2 nothing{R"(^--> [0-9a-f]+$|^\s*$)"};
   std::string number;
   std::string what;
@@ -49,8 +50,8 @@ void BuildLog::line(std::string_view raw) {
     if (!what.starts_with("FROM ")) ++steps_;
     step_ = "step " + number + ": " + what;
     last_.clear();
-  } else if (text.starts_with("--> Using cache ")) {
-    ++cached_;
+  } else if (RE2::FullMatch(text, taken, &what)) {
+    from_cache_.push_back(what);
   } else if (!RE2::PartialMatch(text, nothing)) {
     if (last_.size() == kLastLines) last_.pop_front();
     last_.push_back(text);

@@ -20,7 +20,9 @@ class BuildLog {
   void line(std::string_view line);
 
   /// Every step came from the cache.
-  bool cached() const { return steps_ > 0 && cached_ == steps_; }
+  bool cached() const { return steps_ > 0 && static_cast<int>(from_cache_.size()) == steps_; }
+  /// Ids of the images that were taken from the cache.
+  const std::vector<std::string>& from_cache() const { return from_cache_; }
   /// "step 3/7: RUN npm ci", or empty before the first one.
   const std::string& step() const { return step_; }
   /// What to say of a failure: the step, and its last lines.
@@ -36,7 +38,7 @@ class BuildLog {
   std::string step_;
   std::deque<std::string> last_;
   int steps_ = 0;
-  int cached_ = 0;
+  std::vector<std::string> from_cache_;
   bool disk_full_ = false;
 };
 

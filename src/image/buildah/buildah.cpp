@@ -242,9 +242,9 @@ void BuildahImages::open_workspace(const std::string& id, const std::string& pro
 template <class F>
 auto BuildahImages::in_workspace(std::string id, std::string project, F body)
     -> Task<typename std::invoke_result_t<F>::value_type> {
-  open_workspace(id, project);
-  const auto owner = FileLock::try_lock(layout_.builds / id / "lock", FileLock::Mode::Exclusive);
+  const auto owner = FileLock::try_lock(build_lock(layout_, id), FileLock::Mode::Exclusive);
   if (!owner) throw fail(Code::Conflict, "the build {} is under way already", id);
+  open_workspace(id, project);
   std::exception_ptr failure;
   std::optional<typename std::invoke_result_t<F>::value_type> result;
   try {
@@ -333,6 +333,7 @@ Task<BuildResult> BuildahImages::build(BuildRequest request, ProgressSink progre
   co_return co_await in_workspace(request.id, request.project, [&]() -> Task<BuildResult> {
     BuildLog log{progress, values(request.secrets)};
     const auto id = co_await run_build(prepare(source, request), log);
+    for (const auto& step : log.from_cache()) storage_.mark_used(step);
     const auto stored = storage_.resolve(id);
     if (!stored) throw fail(Code::Internal, "the image {} was built, but is not in the storage", id);
     co_return BuildResult{.image = storage_.describe(*stored),
@@ -522,7 +523,10 @@ Task<Bytes> BuildahImages::collect(std::vector<std::string> used) {
   }
   const auto now = std::chrono::floor<Duration>(std::chrono::system_clock::now());
   const auto before = storage_.layers();
-  const auto garbage = choose_garbage(storage_.images(), before, used, now - settings_.cache_age);
+  auto images = storage_.images();
+  // A fetched image is as old as its making; what counts is when it came here, or last served as a cache.
+  for (auto& image : images) image.created = storage_.last_used(image.id);
+  const auto garbage = choose_garbage(images, before, used, now - settings_.cache_age);
   constexpr std::size_t kAtOnce = 100;
   for (std::size_t at = 0; at < garbage.size(); at += kAtOnce) {
     const auto end = std::min(at + kAtOnce, garbage.size());

@@ -42,6 +42,14 @@ std::vector<std::string> buildah(const Layout& layout) {
           (layout.configuration / "empty").string()};
 }
 
+/// "mirror.example:8080" of "http://mirror.example:8080/simple/"
+std::string host_of(const std::string& address) {
+  const auto begin = address.find("//");
+  const auto rest = begin == std::string::npos ? address : address.substr(begin + 2);
+  const auto authority = rest.substr(0, rest.find('/'));
+  return authority.substr(authority.find('@') + 1);
+}
+
 void append(std::vector<std::string>& to, std::vector<std::string> what) {
   for (auto& word : what) to.push_back(std::move(word));
 }
@@ -84,6 +92,8 @@ std::map<std::string, std::string> configuration_files(const Settings& settings,
   if (settings.trust_host_certificates || !settings.python_index.empty()) {
     files["pip.conf"] = "[global]\n";
     if (!settings.python_index.empty()) files["pip.conf"] += "index-url = " + settings.python_index + "\n";
+    if (settings.python_index.starts_with("http://"))
+      files["pip.conf"] += "trusted-host = " + host_of(settings.python_index) + "\n";
     if (settings.trust_host_certificates) files["pip.conf"] += "cert = /etc/ssl/certs/ca-certificates.crt\n";
   }
   return files;

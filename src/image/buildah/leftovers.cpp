@@ -34,17 +34,21 @@ void remove_cgroup(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::filesystem::path build_lock(const Layout& layout, const std::string& id) {
+  return layout.builds / (id + ".lock");
+}
+
 std::vector<std::string> abandoned_builds(const Layout& layout, const Storage& storage) {
   std::set<std::string> ids;
   for (const auto& directory : {layout.builds, layout.temporary})
-    for (auto& name : names_in(directory)) ids.insert(std::move(name));
+    for (const auto& name : names_in(directory)) ids.insert(name.substr(0, name.find(".lock")));
   for (auto& cgroup : storage.working_cgroups())
     if (cgroup.starts_with(kBuilds)) ids.insert(cgroup.substr(kBuilds.size()));
   std::vector<std::string> abandoned;
   for (const auto& id : ids) {
     std::error_code error;
-    const auto lock = layout.builds / id / "lock";
-    // After a boot the lock's directory is gone, and so is the process.
+    const auto lock = build_lock(layout, id);
+    // After a boot the lock is gone, and so is the process.
     if (!std::filesystem::exists(lock, error) || FileLock::try_lock(lock, FileLock::Mode::Exclusive))
       abandoned.push_back(id);
   }
@@ -61,6 +65,7 @@ void remove_leftovers(const Layout& layout, const std::string& id) {
   for (const auto& controller : names_in(kCgroups)) remove_cgroup(kCgroups / controller / cgroup);
   std::filesystem::remove_all(layout.builds / id, error);
   if (error) log::warning("image", "cannot remove {}: {}", (layout.builds / id).string(), error.message());
+  std::filesystem::remove(build_lock(layout, id), error);
 }
 
 void remove_old_caches(const Layout& layout, TimePoint since) {

@@ -10,6 +10,9 @@
 
 namespace tow::image::buildah {
 
+/// Held by the process of a build, from before anything of it is there until nothing is.
+std::filesystem::path build_lock(const Layout& layout, const std::string& id);
+
 /// Builds of which something is there and whose process is not: nobody holds their lock.
 std::vector<std::string> abandoned_builds(const Layout& layout, const Storage& storage);
 

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "base/process.hpp"
 #include "image/buildah/buildah.hpp"
 #include "image/buildah/commands.hpp"
 #include "image/buildah/storage.hpp"
@@ -98,6 +99,7 @@ class RealImages : public testing::Test {
   }
 
   Signal began_;
+  std::optional<BuildResult> found_;
   Settings settings_ = test_settings();
   std::unique_ptr<Images> images_;
   std::filesystem::path context_ = std::filesystem::temp_directory_path() / ("towpath-image-" + new_uid());

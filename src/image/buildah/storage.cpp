@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/buildah/storage.hpp"
 
+#include <fcntl.h>
 #include <re2/re2.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -149,6 +151,16 @@ Image Storage::describe(const StoredImage& stored) const {
 std::string Storage::label(const std::string& id, std::string_view name) const {
   const auto document = parse(root_ / "overlay-images" / id / big_data_name("sha256:" + id), "{}");
   return text(object(object(object(&document).if_contains("config")).if_contains("Labels")), name);
+}
+
+TimePoint Storage::last_used(const std::string& id) const {
+  struct stat status{};
+  if (::stat((root_ / "overlay-images" / id).c_str(), &status) != 0) return {};
+  return TimePoint{std::chrono::seconds{status.st_mtim.tv_sec}};
+}
+
+void Storage::mark_used(const std::string& id) const {
+  ::utimensat(AT_FDCWD, (root_ / "overlay-images" / id).c_str(), nullptr, 0);
 }
 
 std::string normalise(std::string_view reference) {

@@ -43,6 +43,9 @@ class Storage {
   std::optional<StoredImage> resolve(std::string_view reference) const;
   /// Its configuration. Throws Error{Internal} when the storage is damaged.
   Image describe(const StoredImage& image) const;
+  /// When the image came into the storage, or was last marked as used.
+  TimePoint last_used(const std::string& id) const;
+  void mark_used(const std::string& id) const;
   /// A label of its configuration, or empty.
   std::string label(const std::string& id, std::string_view name) const;
 
