@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/validate.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -321,10 +322,7 @@ Task<> Local::supervise(GroupPtr group, std::shared_ptr<Instance> instance) {
 Task<> Local::ensure(GroupSpec spec) { return on_strand(ensure_here(std::move(spec))); }
 
 Task<> Local::ensure_here(GroupSpec spec) {
-  check_id("group", spec.id);
-  check_id("environment", spec.workload.environment);
-  if (spec.count < 0 || spec.count > 500)
-    throw fail(Code::Invalid, "a group can have 0 to 500 instances, not {}", spec.count);
+  check(spec);
   GroupPtr held;
   std::optional<Hold> hold;
   do {  // while we waited for our turn, the group may have gone, or be another
@@ -439,9 +437,9 @@ Task<> Local::watch_dns(EnvironmentId environment) {
       co_return;
     }
     co_await wait_for_end(std::move(*process));
-    log::warning("engine", "the DNS server of environment {} has ended; it is started again", environment);
-    co_await settings_.clock->sleep(std::chrono::milliseconds{100});
-    co_await pool_.run([&] { networks_.ensure_dns(environment); });
+    co_await settings_.clock->sleep(std::chrono::milliseconds{50});
+    if (co_await pool_.run([&] { return networks_.ensure_dns(environment); }))
+      log::warning("engine", "the DNS server of environment {} had ended; it was started again", environment);
   }
 }
 
@@ -463,8 +461,7 @@ std::shared_ptr<Instance> Local::add_instance(const JobPtr& job) {
 Task<> Local::run_job(JobSpec spec) { return on_strand(run_job_here(std::move(spec))); }
 
 Task<> Local::run_job_here(JobSpec spec) {
-  check_id("job", spec.id);
-  check_id("environment", spec.workload.environment);
+  check(spec);
   if (jobs_.contains(spec.id)) co_return;
   const auto job = std::make_shared<Job>();
   jobs_[spec.id] = job;

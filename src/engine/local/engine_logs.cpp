@@ -12,6 +12,8 @@
 #include "base/log.hpp"
 #include "engine/local/engine.hpp"
 #include "engine/local/log_files.hpp"
+#include "engine/local/terminal.hpp"
+#include "engine/validate.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -236,9 +238,17 @@ Task<> Local::remove_volume(std::string volume) {
   co_await pool_.run([&] { fs::remove_all(place_.volume(volume)); });
 }
 
-Task<std::unique_ptr<Terminal>> Local::exec(InstanceId, std::vector<std::string>, bool) {
-  throw Error{Code::Unsupported, "the local engine cannot run commands inside instances yet"};
-  co_return nullptr;
+Task<std::unique_ptr<Terminal>> Local::exec(InstanceId instance, std::vector<std::string> command,
+                                            bool terminal) {
+  const auto executor = co_await boost::asio::this_coro::executor;
+  co_return co_await pool_.run([&] {
+    const auto text = read_text(place_.instance(instance) / "run.json");
+    if (!text) throw fail(Code::FailedPrecondition, "instance {} does not run", instance);
+    const auto record = from_node<RunRecord>(parse_json(*text));
+    const auto runtime = choose_runtime(record.runtime.empty() ? settings_.runtime : record.runtime,
+                                        place_.runtimes(), cgroups_);
+    return open_terminal(shop_, executor, instance, runtime, command, terminal);
+  });
 }
 
 }  // namespace tow::engine::local

@@ -63,6 +63,7 @@ void Instance::wish(Wish wish) {
   // Wanted again while it stops: that end is not one of its own failures.
   if (wish.run && !wish_.run) sight_.failures = 0;
   wish_ = std::move(wish);
+  if (!wish_.run && given_up_) *given_up_ = true;
   signal_.notify();
 }
 
@@ -143,8 +144,11 @@ Task<> Instance::make_it() {
   sight_.passing = sight_.unhealthy = sight_.unwatched = sight_.killed = false;
   stopped_because_.clear();
   std::optional<Error> failure;
+  given_up_ = std::make_shared<std::atomic<bool>>(false);
+  const auto given_up = given_up_;
   try {
     Order made = co_await order();
+    made.given_up = given_up;
     const std::string runtime = workload_->runtime.empty() ? around_.default_runtime : workload_->runtime;
     const TimePoint now = around_.clock.now();
     running_ = co_await around_.pool.run([&] {
@@ -153,6 +157,11 @@ Task<> Instance::make_it() {
     });
   } catch (const Error& error) {
     failure = error;
+  }
+  given_up_.reset();
+  if (failure && *given_up) {  // the start was taken back; so much the better
+    sight_.life = Sight::Life::Absent;
+    co_return;
   }
   if (failure && failure->code() == Code::Cancelled) throw *failure;
   if (failure) {
@@ -203,7 +212,7 @@ Task<> Instance::watch_end(int run) {
 void Instance::ended(std::optional<int> code, bool out_of_memory) {
   const TimePoint now = around_.clock.now();
   const Duration after = sight_.started ? now - *sight_.started : Duration{0};
-  const bool on_purpose = !wish_.run && sight_.terminated;
+  const bool on_purpose = sight_.terminated && stopped_because_.empty();
   if (on_purpose)
     sight_.failures = 0;
   else if (!code && sight_.ready)

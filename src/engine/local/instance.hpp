@@ -10,7 +10,7 @@
 #include "base/clock.hpp"
 #include "engine/local/making.hpp"
 #include "engine/local/probe.hpp"
-#include "engine/local/supervisor.hpp"
+#include "engine/supervisor.hpp"
 
 namespace tow::engine::local {
 
@@ -80,6 +80,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   Running running_;
   int run_ = 0;  // counts starts, so that a watcher of an earlier one knows that it is late
   std::string stopped_because_;
+  std::shared_ptr<std::atomic<bool>> given_up_;  // of the start under way
   Signal signal_;
 };
 

@@ -23,12 +23,13 @@ struct Census {
 };
 std::ostream& operator<<(std::ostream& out, const Census& census);
 
-class Machine : public testing::Test {
- protected:
-  static void SetUpTestSuite();
-  void SetUp() override;
+class Machine {
+ public:
+  static bool usable();  // root, or nothing works
+  /// Counts what there is, and starts an engine.
+  void open();
   /// Tears the engine down and fails the test if anything is left.
-  void TearDown() override;
+  void close();
 
   Settings settings();
   void start_engine();
@@ -57,6 +58,18 @@ class Machine : public testing::Test {
   std::unique_ptr<LocalEngine> engine_;
   Census before_;
   int jobs_ = 0;
+};
+
+/// A test on it.
+class OnMachine : public testing::Test, protected Machine {
+ protected:
+  void SetUp() override {
+    if (!usable()) GTEST_SKIP() << "containers need root";
+    open();
+  }
+  void TearDown() override {
+    if (usable()) close();
+  }
 };
 
 /// The image's name in the storage that Machine makes.

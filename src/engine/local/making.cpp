@@ -16,6 +16,7 @@
 #include "base/node.hpp"
 #include "engine/local/dns.hpp"
 #include "engine/local/processes.hpp"
+#include "engine/validate.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -272,7 +273,10 @@ constexpr void (*kSteps[])(Start&) = {
 Running make(Workshop& shop, const Order& order, TimePoint now) {
   Start s{.shop = shop, .order = order};
   try {
-    for (const auto step : kSteps) step(s);
+    for (const auto step : kSteps) {
+      if (order.given_up && *order.given_up) throw Error{Code::Cancelled, "it is no longer wanted"};
+      step(s);
+    }
     Running running{.record = {.id = order.id,
                                .link = s.link,
                                .runtime = order.workload.runtime,
@@ -378,7 +382,8 @@ std::optional<int> run_probe(const Workshop& shop, const RunRecord& run, const s
                                          shop.place.runtimes(), shop.cgroups);
   const fs::path file = shop.place.instance(run.id) / "probe.json";
   write_file(file, to_json(process), 0600, Safety::Volatile);
-  return run_runtime(runtime, exec_command(runtime, run.id, file, false), limit).exit_code;
+  return run_runtime(runtime, exec_command(runtime, run.id, file, file.string() + ".pid", false), limit)
+      .exit_code;
 }
 
 std::vector<InstanceId> leftovers(const Workshop& shop) {

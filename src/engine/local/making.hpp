@@ -4,6 +4,7 @@
 // undone in reverse. Blocking: a start takes as long as the OCI runtime does. Several may run at once on
 // different threads, but never two for one instance.
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
@@ -44,6 +45,7 @@ struct Order {
   std::string address;
   std::map<std::string, std::string> variables;  // opened
   Runtime runtime;
+  std::shared_ptr<const std::atomic<bool>> given_up;  // set meanwhile: what is made is taken back at once
 };
 
 /// What was made, and runs.
@@ -55,7 +57,7 @@ struct Running {
 };
 
 /// Makes and starts it. When a step fails, those before it are undone, and its Error is thrown: Invalid or
-/// NotFound for what a repetition cannot mend, Internal or Unavailable for the rest.
+/// NotFound for what a repetition cannot mend, Cancelled when it was given up, Internal or Unavailable else.
 Running make(Workshop& workshop, const Order& order, TimePoint now);
 
 /// Each conmon of this engine that runs, by instance. One walk over /proc.

@@ -14,6 +14,7 @@
 #include "engine/local/netlink.hpp"
 #include "engine/local/processes.hpp"
 #include "engine/local/runtime.hpp"
+#include "engine/validate.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -147,10 +148,10 @@ void Networks::stop_dns(Environment& e) {
   e.dns.reset();
 }
 
-void Networks::bring_up_dns(Environment& e) {
+bool Networks::bring_up_dns(Environment& e) {
   if (e.dns && (wait_for_end(e.dns, 0) || e.dns_outbound != e.record.outbound)) stop_dns(e);
   write_names(e);
-  if (e.dns) return;
+  if (e.dns) return false;
   const std::string program = find_program("dnsmasq");
   if (program.empty())
     throw Error{Code::NotFound, "dnsmasq is not installed; install the package dnsmasq-base"};
@@ -160,6 +161,7 @@ void Networks::bring_up_dns(Environment& e) {
                          .outbound = e.record.outbound};
   e.dns = launch({.argv = dns_command(server), .environment = {}, .descriptors = {}, .mounts = {}}).process;
   e.dns_outbound = e.record.outbound;
+  return true;
 }
 
 void Networks::ensure(const EnvironmentId& id, bool outbound) {
@@ -252,8 +254,7 @@ void Networks::disconnect(const std::string& link) {
 std::string Networks::ensure_service(const Service& service) {
   const std::lock_guard lock{mutex_};
   Environment& e = known(service.environment);
-  if (!is_name(service.name))
-    throw fail(Code::Invalid, "\"{}\" cannot be the name of a service: {}", service.name, kNameRule);
+  check(service);
   for (const auto& endpoint : service.endpoints)
     if (const auto address = parse_address(endpoint); !address || !e.layout.instances.contains(*address))
       throw fail(Code::Invalid, "endpoint \"{}\" of service {} is no address of its environment ({})",
@@ -345,9 +346,10 @@ Descriptor Networks::dns_process(const EnvironmentId& id) const {
   return Descriptor{::fcntl(found->second.dns.get(), F_DUPFD_CLOEXEC, 3)};
 }
 
-void Networks::ensure_dns(const EnvironmentId& id) {
+bool Networks::ensure_dns(const EnvironmentId& id) {
   const std::lock_guard lock{mutex_};
-  if (const auto found = environments_.find(id); found != environments_.end()) bring_up_dns(found->second);
+  const auto found = environments_.find(id);
+  return found != environments_.end() && bring_up_dns(found->second);
 }
 
 }  // namespace tow::engine::local

@@ -61,8 +61,8 @@ class Networks {
   std::vector<EnvironmentId> environments() const;
   /// A descriptor of the environment's DNS server, to wait for its end; empty when it has none.
   Descriptor dns_process(const EnvironmentId& environment) const;
-  /// Starts it if it does not run.
-  void ensure_dns(const EnvironmentId& environment);
+  /// Starts it if it does not run, though the environment is there; true when it did.
+  bool ensure_dns(const EnvironmentId& environment);
   std::vector<std::string> foreign_drops() { return firewall_.foreign_drops(settings_.table); }
 
  private:
@@ -79,7 +79,7 @@ class Networks {
   const Environment& known(const EnvironmentId& id) const;
   Environment make(EnvironmentRecord record) const;
   void bring_up_link(Environment& environment);
-  void bring_up_dns(Environment& environment);
+  bool bring_up_dns(Environment& environment);
   void stop_dns(Environment& environment);
   void write_names(Environment& environment);
   Ruleset::Environment rules(const Environment& environment) const;

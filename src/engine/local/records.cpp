@@ -203,14 +203,5 @@ std::map<std::string, Node> Folder::load() const {
   return all;
 }
 
-void check_id(std::string_view what, std::string_view id) {
-  const bool fine = !id.empty() && id.size() <= 63 && std::ranges::all_of(id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-  if (!fine || id.front() == '-')
-    throw fail(Code::Invalid, "\"{}\" cannot be the id of a {}: lower-case letters, digits and hyphens", id,
-               what);
-}
-
 }  // namespace local
 }  // namespace tow::engine

@@ -87,7 +87,4 @@ class Folder {
   std::filesystem::path directory_;
 };
 
-/// Ids become parts of file names, links and control groups. Throws Error{Invalid} for what cannot.
-void check_id(std::string_view what, std::string_view id);
-
 }  // namespace tow::engine::local

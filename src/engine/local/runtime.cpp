@@ -88,8 +88,9 @@ std::vector<std::string> delete_command(const Runtime& runtime, const std::strin
 }
 
 std::vector<std::string> exec_command(const Runtime& runtime, const std::string& id,
-                                      const std::filesystem::path& process, bool terminal) {
-  std::vector<std::string> rest{"exec", "--process", process};
+                                      const std::filesystem::path& process, const std::filesystem::path& pid,
+                                      bool terminal) {
+  std::vector<std::string> rest{"exec", "--process", process, "--pid-file", pid};
   if (terminal) rest.push_back("--tty");
   rest.push_back(id);
   return with_root(runtime, rest);

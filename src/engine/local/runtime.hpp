@@ -39,7 +39,9 @@ std::vector<std::string> monitor_command(const std::string& conmon, const Runtim
 std::vector<std::string> start_command(const Runtime& runtime, const std::string& id);
 /// Removes what the runtime keeps of it and its control groups; kills what still runs.
 std::vector<std::string> delete_command(const Runtime& runtime, const std::string& id);
+/// `process` holds the process object; the runtime writes the command's number to `pid`.
 std::vector<std::string> exec_command(const Runtime& runtime, const std::string& id,
-                                      const std::filesystem::path& process, bool terminal);
+                                      const std::filesystem::path& process, const std::filesystem::path& pid,
+                                      bool terminal);
 
 }  // namespace tow::engine::local

@@ -7,7 +7,7 @@
 namespace tow::engine::local {
 namespace {
 
-class Start : public Machine, public testing::WithParamInterface<const char*> {
+class Start : public OnMachine, public testing::WithParamInterface<const char*> {
  protected:
   Start() { runtime_ = GetParam(); }
 };

@@ -201,9 +201,9 @@ int write_to(const char* path, const char* text) {
 int allocate(size_t megabytes) {
   printf("allocating %zu MiB\n", megabytes);
   for (size_t i = 0; i < megabytes; ++i) {
-    auto* block = static_cast<char*>(malloc(1 << 20));
+    auto* block = static_cast<volatile char*>(malloc(1 << 20));
     if (!block) return 3;
-    memset(block, static_cast<int>(i), 1 << 20);
+    for (size_t at = 0; at < 1 << 20; at += 4096) block[at] = 1;
   }
   puts("allocated");
   pause();
@@ -276,6 +276,10 @@ int main(int count, char** words) {
   if (verb == "write") return write_to(word(2), word(3));
   if (verb == "echo") {
     for (int i = 2; i < count; ++i) printf("%s%s", words[i], i + 1 < count ? " " : "\n");
+    return 0;
+  }
+  if (verb == "lines") {
+    for (int i = 2; i < count; ++i) puts(words[i]);
     return 0;
   }
   if (verb == "complain") return fprintf(stderr, "%s\n", word(2)), 0;

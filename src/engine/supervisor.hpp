@@ -9,7 +9,7 @@
 
 #include "engine/engine.hpp"
 
-namespace tow::engine::local {
+namespace tow::engine {
 
 /// The first restart comes after a second, each later one after twice the wait, up to five minutes; an
 /// instance that was ready for ten minutes begins anew.
@@ -55,4 +55,4 @@ struct Decision {
 
 Decision decide(const Wish& wish, const Sight& sight, TimePoint now);
 
-}  // namespace tow::engine::local
+}  // namespace tow::engine

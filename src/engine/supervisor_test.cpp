@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/local/supervisor.hpp"
+#include "engine/supervisor.hpp"
 
 #include <gtest/gtest.h>
 
-namespace tow::engine::local {
+namespace tow::engine {
 namespace {
 
 using std::chrono::minutes;
@@ -199,4 +199,4 @@ TEST(Supervisor, SaysWhyItStops) {
 }
 
 }  // namespace
-}  // namespace tow::engine::local
+}  // namespace tow::engine

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/local/supervisor.hpp"
+#include "engine/supervisor.hpp"
 
 #include <algorithm>
 
-namespace tow::engine::local {
+namespace tow::engine {
 namespace {
 
 /// SIGTERM first, SIGKILL when the grace is over.
@@ -69,4 +69,4 @@ Decision decide(const Wish& wish, const Sight& sight, TimePoint now) {
   return {};
 }
 
-}  // namespace tow::engine::local
+}  // namespace tow::engine

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "engine/contract.hpp"
+#include "engine/fake/fake.hpp"
+
+namespace tow::engine::fake {
+namespace {
+
+/// One thread and a clock that moves only when nothing else is left to do.
+class FakeHarness final : public contract::Harness {
+ public:
+  FakeHarness() { restart_engine(); }
+  ~FakeHarness() override {
+    engine_.reset();
+    run(world_.end());
+  }
+  Engine& engine() override { return *engine_; }
+  void restart_engine() override {
+    engine_ = std::make_unique<Fake>(world_);
+    run(engine_->start());
+  }
+  void reboot() override {
+    world_.reboot();
+    restart_engine();
+  }
+  void until(const std::string& what, const std::function<bool()>& holds) override {
+    for (int step = 0; step < 2000; ++step) {
+      drain();
+      if (holds()) return;
+      const auto next = clock_->next();
+      if (!next) break;
+      clock_->advance(std::max(*next - clock_->now(), Duration{0}));
+    }
+    FAIL() << "never: " << what;
+  }
+  void run(Task<> task) override {
+    std::exception_ptr failure;
+    bool done = false;
+    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr error) {
+      failure = error;
+      done = true;
+    });
+    until("a call ends", [&] { return done; });
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  Workload server() override { return named("server", {.ends_after = std::chrono::hours{1000}}); }
+  Workload mute() override { return named("mute", {.never_ready = true}); }
+  Workload stubborn() override { return named("stubborn", {.ignores_term = true}); }
+  Workload printer(std::vector<std::string> lines) override {
+    return named("printer", {.ends_after = Duration{5}, .says = std::move(lines)});
+  }
+  Workload failing(int exit_code) override {
+    return named("failing", {.ends_after = Duration{5}, .exit_code = exit_code});
+  }
+  Workload greedy(Bytes limit) override {
+    auto workload = named("greedy", {.ends_after = Duration{5}, .out_of_memory = true});
+    workload.limits.memory = limit;
+    return workload;
+  }
+
+ private:
+  Workload named(const std::string& component, Behaviour behaviour) {
+    world_.behave(component, std::move(behaviour));
+    Workload w;
+    w.component = component;
+    w.environment = "e1";
+    w.user_base = 1'000'000;
+    w.image = "image";
+    w.ports = {{.name = "http", .port = 8080}};
+    return w;
+  }
+  void drain() {
+    context_.restart();
+    while (context_.poll() > 0) context_.restart();
+  }
+
+  boost::asio::io_context context_;
+  std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
+  World world_{context_.get_executor(), clock_};
+  std::unique_ptr<Fake> engine_;
+};
+
+}  // namespace
+
+using contract::EngineContract;
+INSTANTIATE_TEST_SUITE_P(Fake, EngineContract, testing::Values([]() -> std::unique_ptr<contract::Harness> {
+                           return std::make_unique<FakeHarness>();
+                         }));
+
+}  // namespace tow::engine::fake
