@@ -159,6 +159,40 @@ constexpr auto fields(Of<Deployment::Status>) {
   };
 }
 
+/// A port of a component's service, as one revision has it.
+struct RevisionPort {
+  std::string name;
+  std::uint16_t port = 0;
+  std::uint16_t target = 0;
+  bool udp = false;
+  bool http = false;
+};
+constexpr auto fields(Of<RevisionPort>) {
+  using S = RevisionPort;
+  return std::tuple{
+      field("name", &S::name, "Its name in the Score document."),
+      field("port", &S::port, "What callers use.", required),
+      field("target", &S::target, "Inside the instances.", required),
+      field("udp", &S::udp, "UDP, not TCP."),
+      field("http", &S::http, "It speaks HTTP."),
+  };
+}
+
+/// What leads to one revision from outside.
+struct RevisionRoute {
+  std::string host;
+  std::string path = "/";
+  std::uint16_t port = 0;
+};
+constexpr auto fields(Of<RevisionRoute>) {
+  using S = RevisionRoute;
+  return std::tuple{
+      field("host", &S::host, "Host name.", required),
+      field("path", &S::path, "Path prefix."),
+      field("port", &S::port, "Port of the service.", required),
+  };
+}
+
 /// Release and configuration: one exact setting of a deployment, named COMPONENT.ENVIRONMENT.NUMBER. Its uid
 /// names the engine's group. Owned by deploy.
 struct Revision {
@@ -171,6 +205,11 @@ struct Revision {
     std::map<std::string, ConfigurationValue> configuration;
     std::optional<TimePoint> restarted;
     int restores = 0;
+    std::vector<RevisionPort> ports;
+    std::vector<RevisionRoute> routes;
+    std::vector<std::string> volumes;
+    bool exclusive = false;
+    std::string domain;
     std::string cause;
     std::string by;
   };
@@ -202,6 +241,12 @@ constexpr auto fields(Of<Revision::Spec>) {
             "Every configuration name with its exact value or secret version."),
       field("restarted", &S::restarted, "The restart that made it, if one did."),
       field("restores", &S::restores, "The revision that a rollback returned to; 0: none."),
+      field("ports", &S::ports, "The ports of its service, as planned when it was made."),
+      field("routes", &S::routes, "What leads to it from outside."),
+      field("volumes", &S::volumes, "The Volume entities that it mounts."),
+      field("exclusive", &S::exclusive, "It writes to a volume: it never runs beside another revision."),
+      field("domain", &S::domain,
+            "The platform's domain that its host names were made of; empty: it has none."),
       field("cause", &S::cause, "Why it was made."),
       field("by", &S::by, "Who made it."),
   };

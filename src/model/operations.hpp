@@ -44,6 +44,7 @@ struct DeployOutput {
   std::string deployment;
   std::int64_t generation = 0;  // status.observedGeneration reaches it when the deployment has taken it up
   std::string release;
+  std::string message;
 };
 constexpr auto fields(Of<DeployOutput>) {
   using S = DeployOutput;
@@ -51,6 +52,7 @@ constexpr auto fields(Of<DeployOutput>) {
       field("deployment", &S::deployment, "COMPONENT.ENVIRONMENT.", required),
       field("generation", &S::generation, "The generation of the deployment's spec that says so.", required),
       field("release", &S::release, "What was asked for."),
+      field("message", &S::message, "What a person may want to know: what was inferred, what this undoes."),
   };
 }
 
@@ -70,6 +72,7 @@ struct RollbackOutput {
   int revision = 0;
   std::string release;
   std::int64_t generation = 0;
+  std::string message;
 };
 constexpr auto fields(Of<RollbackOutput>) {
   using S = RollbackOutput;
@@ -77,6 +80,7 @@ constexpr auto fields(Of<RollbackOutput>) {
       field("revision", &S::revision, "The revision that is returned to.", required),
       field("release", &S::release, "Its release."),
       field("generation", &S::generation, "The generation of the deployment's spec that says so.", required),
+      field("message", &S::message, "What stays as it is."),
   };
 }
 
@@ -184,6 +188,7 @@ struct SecretInput {
   std::string scope;
   std::string name;
   std::string value;
+  bool revoke = false;
 };
 constexpr auto fields(Of<SecretInput>) {
   using S = SecretInput;
@@ -194,7 +199,33 @@ constexpr auto fields(Of<SecretInput>) {
             matches("[A-Za-z_][A-Za-z0-9_]{0,127}", "a name of letters, digits and underscores")),
       field("value", &S::value, "The value. It is sealed at once, and nobody can read it back.", required,
             hidden),
+      field("revoke", &S::revoke,
+            "Destroy the earlier values: a rollback to a revision that used them gets this one."),
   };
+}
+/// secrets:list
+struct SecretView {
+  std::string scope;
+  std::string name;
+  int version = 0;
+  std::optional<TimePoint> changed;
+  std::string by;
+};
+constexpr auto fields(Of<SecretView>) {
+  using S = SecretView;
+  return std::tuple{
+      field("scope", &S::scope, "Where it is set.", required),
+      field("name", &S::name, "How components read it.", required),
+      field("version", &S::version, "Its newest version.", required),
+      field("changed", &S::changed, "When that was set."),
+      field("by", &S::by, "By whom."),
+  };
+}
+struct SecretList {
+  std::vector<SecretView> secrets;
+};
+constexpr auto fields(Of<SecretList>) {
+  return std::tuple{field("secrets", &SecretList::secrets, "By scope and name.")};
 }
 /// secrets:remove
 struct SecretName {
