@@ -64,12 +64,6 @@ struct VolumeMount {
   bool read_only = false;
 };
 
-struct File {
-  std::string target;
-  std::string content;
-  int mode = 0644;
-};
-
 /// What stays secret until an instance starts: the engine asks its opener (see SecretOpener) by reference.
 struct SecretReference {
   std::string reference;  // opaque to the engine
@@ -84,6 +78,13 @@ struct Value {
   std::vector<Part> parts;
   static Value plain(std::string text) { return {{{std::move(text), {}}}}; }
 };
+struct File {
+  std::string target;
+  std::string content;
+  std::vector<Value::Part> parts;  // instead of content, where a secret is in it
+  int mode = 0644;
+};
+
 /// Opens one reference at the moment of use. Throws Error{NotFound, Denied}.
 using SecretOpener = std::function<Task<std::string>(std::string reference)>;
 

@@ -112,6 +112,20 @@ Task<> Instance::act(Action action, const std::string& reason) {
   }
 }
 
+/// The text of parts, with its secrets open.
+Task<std::string> Instance::opened(const std::vector<Value::Part>& parts, const std::string& what) {
+  std::string text;
+  for (const auto& part : parts) {
+    if (part.secret.empty())
+      text += part.text;
+    else if (around_.open)
+      text += co_await around_.open(part.secret);
+    else
+      throw fail(Code::Internal, "nobody opens secrets for {}", what);
+  }
+  co_return text;
+}
+
 /// Opens the secrets: the values exist from here to the end of the start.
 Task<Order> Instance::order() {
   Order order{.id = identity_.id,
@@ -121,18 +135,10 @@ Task<Order> Instance::order() {
               .command = identity_.command,
               .terminal = identity_.terminal,
               .address = identity_.address};
-  for (const auto& [name, value] : workload_->variables) {
-    std::string text;
-    for (const auto& part : value.parts) {
-      if (part.secret.empty())
-        text += part.text;
-      else if (around_.open)
-        text += co_await around_.open(part.secret);
-      else
-        throw fail(Code::Internal, "nobody opens secrets for variable {}", name);
-    }
-    order.variables[name] = std::move(text);
-  }
+  for (const auto& [name, value] : workload_->variables)
+    order.variables[name] = co_await opened(value.parts, "variable " + name);
+  for (auto& file : order.workload.files)
+    if (!file.parts.empty()) file.content = co_await opened(file.parts, "file " + file.target);
   co_return order;
 }
 

@@ -66,6 +66,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   void ended(std::optional<int> exit_code, bool out_of_memory);
   bool current(int run) const { return run == run_ && sight_.life == Sight::Life::Running; }
   ExecProbe exec_probe();
+  Task<std::string> opened(const std::vector<Value::Part>& parts, const std::string& what);
   Task<Order> order();
   void note(std::string reason);
   void show(Phase phase);

@@ -48,9 +48,14 @@ constexpr auto fields(Of<VolumeMount>) {
                     field("subPath", &VolumeMount::sub_path, ""),
                     field("readOnly", &VolumeMount::read_only, "")};
 }
+constexpr auto fields(Of<Value::Part>) {
+  return std::tuple{field("text", &Value::Part::text, ""), field("secret", &Value::Part::secret, "")};
+}
 /// A file's content may be any bytes; JSON's strings may not.
 Node write_custom(const File& file) {
-  return Node::Map{{"target", file.target}, {"mode", file.mode}, {"content", base64(file.content)}};
+  Node made = Node::Map{{"target", file.target}, {"mode", file.mode}, {"content", base64(file.content)}};
+  if (!file.parts.empty()) made.set("parts", write(file.parts));
+  return made;
 }
 void read_custom(const Node& node, File& file, Reading& reading) {
   const auto text = [&](const char* key, std::string& out) {
@@ -59,12 +64,10 @@ void read_custom(const Node& node, File& file, Reading& reading) {
   text("target", file.target);
   text("content", file.content);
   if (const Node* mode = node.find("mode")) read(*mode, file.mode, reading);
+  if (const Node* parts = node.find("parts")) read(*parts, file.parts, reading);
   file.content = base64_decode(file.content);
 }
 Node schema_custom(Of<File>) { return {}; }
-constexpr auto fields(Of<Value::Part>) {
-  return std::tuple{field("text", &Value::Part::text, ""), field("secret", &Value::Part::secret, "")};
-}
 constexpr auto fields(Of<Value>) { return std::tuple{field("parts", &Value::parts, "")}; }
 constexpr auto fields(Of<Workload>) {
   return std::tuple{
