@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// A platform of fakes on one thread and a clock that stands still until it is moved: for tests of deploy.
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "deploy/deploy.hpp"
+#include "engine/fake/fake.hpp"
+#include "image/fake/fake.hpp"
+#include "model/project.hpp"
+#include "route/fake/fake.hpp"
+#include "store/memory/memory.hpp"
+
+namespace tow::deploy {
+
+/// Readable, so that tests see what was sealed for what.
+class PlainSealer final : public secret::Sealer {
+ public:
+  std::string seal(std::string_view value, std::string_view context) const override {
+    return fmt::format("{}|{}", context, value);
+  }
+  std::string open(std::string_view sealed, std::string_view context) const override {
+    const auto begin = fmt::format("{}|", context);
+    if (!sealed.starts_with(begin)) throw Error{Code::Invalid, "sealed for something else"};
+    return std::string{sealed.substr(begin.size())};
+  }
+};
+
+class Bench {
+ public:
+  explicit Bench(std::uint64_t seed = 0) : seed_{seed} {
+    log::set_level(log::Level::Error);
+    store_ = store::memory::open({.is_cold = is_cold, .clock = clock_.get(), .feed = {}});
+    start();
+  }
+  ~Bench() {
+    crash();
+    run(world_.end());
+  }
+
+  // --- the control plane ---
+  void start() {
+    engine_ = std::make_unique<engine::fake::Fake>(world_);
+    router_ = route::fake::make(plane_);
+    runtime_ = std::make_unique<control::Runtime>(
+        control::Settings{.store = *store_, .clock = *clock_, .executor = io_.get_executor(), .seed = seed_});
+    deployments_ = std::make_unique<Deployments>(Settings{.store = *store_,
+                                                          .engine = *engine_,
+                                                          .router = *router_,
+                                                          .images = images_,
+                                                          .sealer = sealer_,
+                                                          .clock = *clock_,
+                                                          .domain = [this] { return domain; },
+                                                          .limits = {}});
+    api_ = std::make_unique<api::Api>(
+        api::Settings{.store = *store_, .gate = gate_, .clock = *clock_, .version = "test"});
+    run(engine_->start());
+    run(router_->start());
+    run(deployments_->start());
+    for (auto& controller : deployments_->controllers()) runtime_->add(std::move(controller));
+    deployments_->add_operations(*api_);
+    deployments_->connect(*runtime_);
+    runtime_->start();
+  }
+  /// As by SIGKILL: wherever it is, it ends; the store, the instances and the proxy go on.
+  void crash() {
+    if (!runtime_) return;
+    run(runtime_->stop());
+    deployments_.reset();
+    api_.reset();
+    runtime_.reset();
+    engine_.reset();
+    router_.reset();
+  }
+  void restart() {
+    crash();
+    start();
+  }
+
+  // --- time ---
+  /// Everything that can happen now happens.
+  void settle() {
+    io_.restart();
+    while (io_.poll() > 0) io_.restart();
+  }
+  /// One handler, if there is one: for stopping anywhere.
+  bool step() {
+    io_.restart();
+    return io_.poll_one() > 0;
+  }
+  void advance(Duration duration) {
+    settle();
+    const auto end = clock_->now() + duration;
+    while (const auto next = clock_->next()) {
+      if (*next > end) break;
+      clock_->advance(*next - clock_->now());
+      settle();
+    }
+    clock_->advance(end - clock_->now());
+    settle();
+  }
+  /// Lets time pass until it holds; false when it does not within the limit.
+  bool until(const std::function<bool()>& holds, Duration limit = std::chrono::minutes{10}) {
+    settle();
+    const auto end = clock_->now() + limit;
+    while (!holds()) {
+      const auto next = clock_->next();
+      if (!next || *next > end) return false;
+      clock_->advance(*next - clock_->now());
+      settle();
+    }
+    return true;
+  }
+  TimePoint now() const { return clock_->now(); }
+
+  // --- calls ---
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    run(keep(std::move(task), result));
+    return std::move(*result);
+  }
+  void run(Task<> task) {
+    bool done = false;
+    std::exception_ptr error;
+    boost::asio::co_spawn(io_, std::move(task), [&](std::exception_ptr e) {
+      error = e;
+      done = true;
+    });
+    const bool ended = until([&] { return done; });
+    if (error) std::rethrow_exception(error);
+    if (!ended) throw Error{Code::Timeout, "the call never ended"};
+  }
+  api::Call call(std::string kind, std::string name, std::string by = "ann") const {
+    return {.subject = {.name = std::move(by), .administrator = true},
+            .target = {std::move(kind), "shop", std::move(name)},
+            .time = clock_->now()};
+  }
+  /// An operation, as over the API.
+  Node invoke(std::string_view operation, const std::string& name, Node input = {}, std::string by = "ann") {
+    return run(api_->invoke(operation, call({}, name, std::move(by)), std::move(input)));
+  }
+
+  // --- entities ---
+  void create(Record draft) {
+    store::Transaction transaction;
+    transaction.create(std::move(draft));
+    run(commit(std::move(transaction)));
+  }
+  void erase(const Key& key) {
+    store::Transaction transaction;
+    transaction.erase(key);
+    run(commit(std::move(transaction)));
+  }
+  template <class K>
+  std::optional<Entity<K>> get(const std::string& name, const std::string& project = "shop") {
+    const auto record = store_->snapshot()->get(key<K>(K::kind == Project::kind ? "" : project, name));
+    if (!record) return {};
+    return decode<K>(record);
+  }
+  template <class K>
+  std::vector<Entity<K>> list() {
+    std::vector<Entity<K>> all;
+    for (const auto& record :
+         store_->snapshot()->list({.kind = std::string{K::kind}, .project = {}, .owner = {}, .labels = {}}))
+      all.push_back(decode<K>(record));
+    return all;
+  }
+  Deployment::Status status(const std::string& name = "web.development") {
+    const auto deployment = get<Deployment>(name);
+    return deployment ? deployment->status : Deployment::Status{};
+  }
+
+  // --- the shop ---
+  void create_project() {
+    create(draft<Project>({}, "shop", {.title = "Shop", .description = {}}));
+    settle();
+  }
+  /// A release of a component, as pipeline makes it. `score` is YAML.
+  void release(const std::string& name, const std::string& component, const std::string& score,
+               const std::string& image = "image-1") {
+    create(draft<Release>("shop", name,
+                          {.component = component, .image = image, .score = parse_yaml(score), .by = "ann"}));
+  }
+  DeployOutput deploy(const std::string& component, const std::string& release,
+                      const std::string& environment = "development", const std::string& cause = "deploy") {
+    return run(deployments_->deploy(
+        call("Deployment", ""),
+        {.component = component, .environment = environment, .release = release, .cause = cause}));
+  }
+  bool until_phase(Deployment::Phase phase, const std::string& name = "web.development",
+                   Duration limit = std::chrono::minutes{10}) {
+    return until(
+        [&] {
+          const auto deployment = get<Deployment>(name);
+          return deployment && deployment->status.observed_generation == deployment->record->generation &&
+                 deployment->status.phase == phase;
+        },
+        limit);
+  }
+  bool until_healthy(const std::string& name = "web.development") {
+    return until_phase(Deployment::Phase::Healthy, name);
+  }
+  /// The number of the revision that answers a request; 0 when none does.
+  int answers(const std::string& host = "web--development--shop.localhost") {
+    const auto met = plane_.request(host);
+    if (met.status != 200) return 0;
+    const auto record = store_->snapshot()->get_by_uid(met.server.substr(0, met.server.rfind('-')));
+    return record ? decode<Revision>(record).spec.number : -1;
+  }
+
+  std::string domain = "localhost";
+  std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
+  boost::asio::io_context io_;
+  engine::fake::World world_{io_.get_executor(), clock_};
+  route::fake::DataPlane plane_;
+  image::fake::FakeImages images_{*clock_};
+  PlainSealer sealer_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<route::Router> router_;
+  std::unique_ptr<Deployments> deployments_;
+  std::unique_ptr<control::Runtime> runtime_;
+  std::unique_ptr<api::Api> api_;
+
+ private:
+  class OpenGate final : public api::Gate {
+   public:
+    Task<api::Subject> authenticate(const http::Request&) override { co_return api::Subject{"ann", true}; }
+    void authorize(const api::Subject&, api::Permission, const Key&) const override {}
+  };
+  template <class T>
+  static Task<> keep(Task<T> task, std::optional<T>& result) {
+    result.emplace(co_await std::move(task));
+  }
+  Task<> commit(store::Transaction transaction) { co_await store_->commit(std::move(transaction)); }
+
+  std::uint64_t seed_;
+  OpenGate gate_;
+};
+
+inline const std::string kWebScore = R"(
+apiVersion: score.dev/v1b1
+metadata: { name: web }
+service: { ports: { http: { port: 80, targetPort: 8080 } } }
+containers:
+  main:
+    image: .
+    variables: { GREETING: "${resources.env.GREETING}" }
+resources:
+  env: { type: environment }
+  route: { type: route, params: { port: http } }
+)";
+
+inline const std::string kPlainScore = R"(
+apiVersion: score.dev/v1b1
+metadata: { name: web }
+service: { ports: { http: { port: 80, targetPort: 8080 } } }
+containers: { main: { image: . } }
+resources: { route: { type: route, params: { port: http } } }
+)";
+
+}  // namespace tow::deploy
