@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/contract_test.hpp"
 
-#include <unistd.h>
-
 #include "store/memory/memory.hpp"
 #include "store/sqlite/sqlite.hpp"
+#include "store/temporary_test.hpp"
 
 namespace tow::store {
 
@@ -13,12 +12,8 @@ namespace {
 // A store whose directory goes with it.
 class Temporary final : public Store {
  public:
-  Temporary(std::filesystem::path directory, std::unique_ptr<Store> store)
+  Temporary(std::unique_ptr<TemporaryDirectory> directory, std::unique_ptr<Store> store)
       : directory_{std::move(directory)}, store_{std::move(store)} {}
-  ~Temporary() override {
-    store_.reset();
-    std::filesystem::remove_all(directory_);
-  }
   Task<StoreRevision> commit(Transaction t, Durability d) override { return store_->commit(std::move(t), d); }
   SnapshotPtr snapshot() const override { return store_->snapshot(); }
   std::unique_ptr<Watch> watch(StoreRevision from, Filter f) override {
@@ -39,15 +34,9 @@ class Temporary final : public Store {
   Task<> close() override { return store_->close(); }
 
  private:
-  std::filesystem::path directory_;
+  std::unique_ptr<TemporaryDirectory> directory_;
   std::unique_ptr<Store> store_;
 };
-
-std::filesystem::path temporary_directory() {
-  std::string path = testing::TempDir() + "/tow-store-XXXXXX";
-  if (!mkdtemp(path.data())) throw system_error("mkdtemp", errno);
-  return path;
-}
 
 }  // namespace
 
@@ -59,9 +48,11 @@ std::vector<Implementation> implementations() {
        }},
       {"sqlite",
        [](IsCold is_cold, const Clock& clock, FeedLimits limits) -> std::unique_ptr<Store> {
-         auto directory = temporary_directory();
-         auto store = sqlite::open(
-             {.directory = directory, .is_cold = std::move(is_cold), .clock = &clock, .feed = limits});
+         auto directory = std::make_unique<TemporaryDirectory>();
+         auto store = sqlite::open({.directory = directory->path(),
+                                    .is_cold = std::move(is_cold),
+                                    .clock = &clock,
+                                    .feed = limits});
          return std::make_unique<Temporary>(std::move(directory), std::move(store));
        }},
   };

@@ -78,7 +78,7 @@ Task<StoreRevision> GroupCommit::commit(Transaction transaction, Durability dura
     item->since = std::chrono::steady_clock::now();
     queue_.push_back(item);
     if (durability == Durability::Now) ++urgent_;
-    changed_.notify_one();
+    if (urgent_ == 1 || queue_.size() == 1 || queue_.size() == expected_) changed_.notify_one();
   }
   co_await item->wait();
   if (item->error) std::rethrow_exception(item->error);
@@ -116,9 +116,13 @@ void GroupCommit::loop() {
   while (wait_for_work(lock)) {
     const auto batch = take_batch();
     lock.unlock();
+    const auto begin = std::chrono::steady_clock::now();
     commit_batch(batch);
+    const auto end = std::chrono::steady_clock::now();
     run_slice();
     lock.lock();
+    expected_ = batch.size() + queue_.size();
+    gather_until_ = end + (end - begin) / 8;
   }
   refuse_jobs();
 }
@@ -127,9 +131,13 @@ void GroupCommit::loop() {
 bool GroupCommit::wait_for_work(std::unique_lock<std::mutex>& lock) {
   for (;;) {
     if (stopping_) return !queue_.empty();
-    if (urgent_ > 0 || queue_.size() >= kBatch || !jobs_.empty() || searching_) return true;
+    if (queue_.size() >= kBatch || !jobs_.empty() || searching_) return true;
+    if (urgent_ > 0 && queue_.size() >= expected_) return true;
     Time deadline = Time::max();
-    if (!queue_.empty()) deadline = queue_.front()->since + soon_;
+    if (urgent_ > 0)
+      deadline = gather_until_;
+    else if (!queue_.empty())
+      deadline = queue_.front()->since + soon_;
     if (ledger_.orphans() > 0) deadline = std::min(deadline, retry_orphans_);
     if (deadline == Time::max())
       changed_.wait(lock);
@@ -151,13 +159,14 @@ std::vector<std::shared_ptr<GroupCommit::Item>> GroupCommit::take_batch() {
 
 void GroupCommit::commit_batch(std::span<const std::shared_ptr<Item>> batch) {
   const auto orphans = ledger_.orphans();
+  const auto revision = ledger_.last_revision();
   if (batch.empty() && orphans == 0) return;
   std::vector<Commit*> commits;
   for (const auto& item : batch) commits.push_back(&item->commit);
   ledger_.commit(commits);
   // Where nothing of them went, the disk is full or broken.
-  retry_orphans_ = std::chrono::steady_clock::now();
-  if (orphans > 0 && ledger_.orphans() >= orphans) retry_orphans_ += kRetryOrphans;
+  const bool stuck = orphans > 0 && ledger_.orphans() >= orphans && ledger_.last_revision() == revision;
+  retry_orphans_ = std::chrono::steady_clock::now() + (stuck ? kRetryOrphans : std::chrono::seconds{0});
   for (const auto& item : batch) item->end(item->commit.error);
 }
 

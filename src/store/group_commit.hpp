@@ -47,6 +47,10 @@ class GroupCommit {
   std::condition_variable changed_;
   std::deque<std::shared_ptr<Item>> queue_;
   std::size_t urgent_ = 0;  // in the queue, that do not wait for company
+  // Those who were just answered often come back at once. For a moment, a fraction of what the last batch
+  // took, the next one waits for as many, so that two halves of them do not take turns.
+  std::size_t expected_ = 0;
+  Time gather_until_{};
   std::deque<std::shared_ptr<Job>> jobs_;
   Time retry_orphans_{};
   bool searching_ = true;  // for what was orphaned before the store was opened

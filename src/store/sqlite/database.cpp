@@ -83,6 +83,9 @@ Database::Database(const std::string& path, const std::string& vfs, Access acces
     if (result != SQLITE_OK) fail_with(handle_, result);
     sqlite3_extended_result_codes(handle_, 1);
     sqlite3_busy_timeout(handle_, 10'000);
+    // The write-ahead log stays, so that commits overwrite it in place instead of making it grow.
+    int persist = 1;
+    sqlite3_file_control(handle_, nullptr, SQLITE_FCNTL_PERSIST_WAL, &persist);
     script("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;");
     if (access == Access::Read) script("PRAGMA query_only=1;");
   } catch (...) {

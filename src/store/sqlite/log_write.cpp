@@ -35,6 +35,7 @@ SqliteLog::SqliteLog(const std::filesystem::path& directory, std::string vfs)
   lock_ = std::make_unique<DirectoryLock>(directory_);
   writer_ = std::make_unique<Database>(path_, vfs_, Database::Access::Write);
   prepare_schema(*writer_);
+  writer_->script("PRAGMA cache_size=-8000;");
   const auto newest = writer_->number("SELECT max(sequence) FROM version").value_or(0);
   last_revision_ = std::max(revision_of(newest), meta(*writer_, "last_revision"));
   const auto time = writer_->number("SELECT time FROM version WHERE sequence = ?1", newest).value_or(0);
