@@ -95,11 +95,8 @@ class MemoryLog final : public Log {
     for (auto each = versions_.upper_bound(after); each != versions_.end(); ++each) {
       const auto& [sequence, version] = *each;
       if (page.changes.size() >= limit && revision_of(sequence) != page.changes.back().revision) break;
-      const auto& sequences = by_key_.at(version.change.record->key);
-      const auto place = sequences.find(sequence);
-      const auto before =
-          place == sequences.begin() ? nullptr : versions_.at(*std::prev(place)).change.record;
-      if (auto seen = seen_through(filter, version.change, before)) page.changes.push_back(std::move(*seen));
+      if (auto seen = seen_through(filter, version.change, before(sequence)))
+        page.changes.push_back(std::move(*seen));
       page.next = sequence;
     }
     page.next = end_of(revision_of(page.next));
@@ -171,6 +168,15 @@ class MemoryLog final : public Log {
     const auto after = sequences.upper_bound(end_of(revision));
     if (after == sequences.begin()) return nullptr;
     const auto& change = versions_.at(*std::prev(after)).change;
+    return change.type == Change::Type::Removed ? nullptr : change.record;
+  }
+
+  // The version of the same entity that this one replaced.
+  RecordPtr before(Sequence sequence) const {
+    const auto& sequences = by_key_.at(versions_.at(sequence).change.record->key);
+    const auto place = sequences.find(sequence);
+    if (place == sequences.begin()) return nullptr;
+    const auto& change = versions_.at(*std::prev(place)).change;
     return change.type == Change::Type::Removed ? nullptr : change.record;
   }
 
