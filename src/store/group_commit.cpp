@@ -23,21 +23,22 @@ GroupCommit::~GroupCommit() { stop(); }
 // taken once more before it goes on, so that neither it nor its event loop can vanish meanwhile.
 class GroupCommit::Waiting {
  public:
-  // A cancellation does not interrupt it: what is queued happens.
+  // Throws what end() was given. A cancellation does not interrupt it: what is queued happens.
   Task<> wait() {
-    Waiter waiter{co_await boost::asio::this_coro::executor};
-    const Place place{*this, &waiter};
-    co_await waiter.wait_to_end([] {});
+    {
+      Waiter waiter{co_await boost::asio::this_coro::executor};
+      const Place place{*this, &waiter};
+      co_await waiter.wait_to_end([] {});
+    }
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
   void end(std::exception_ptr failure) {
     const std::lock_guard lock{mutex_};
-    error = std::move(failure);
+    error_ = std::move(failure);
     ended_ = true;
     if (waiter_) waiter_->wake();
   }
-
-  std::exception_ptr error;
 
  private:
   struct Place {
@@ -56,6 +57,7 @@ class GroupCommit::Waiting {
   std::mutex mutex_;
   Waiter* waiter_ = nullptr;
   bool ended_ = false;
+  std::exception_ptr error_;
 };
 
 struct GroupCommit::Item : Waiting {
@@ -81,7 +83,6 @@ Task<StoreRevision> GroupCommit::commit(Transaction transaction, Durability dura
     if (urgent_ == 1 || queue_.size() == 1 || queue_.size() == expected_) changed_.notify_one();
   }
   co_await item->wait();
-  if (item->error) std::rethrow_exception(item->error);
   co_return item->commit.revision;
 }
 
@@ -95,7 +96,6 @@ Task<> GroupCommit::run(std::function<bool()> slice) {
     changed_.notify_one();
   }
   co_await job->wait();
-  if (job->error) std::rethrow_exception(job->error);
 }
 
 void GroupCommit::refuse_if_stopped() const {
@@ -167,7 +167,7 @@ void GroupCommit::commit_batch(std::span<const std::shared_ptr<Item>> batch) {
   // Where nothing of them went, the disk is full or broken.
   const bool stuck = orphans > 0 && ledger_.orphans() >= orphans && ledger_.last_revision() == revision;
   retry_orphans_ = std::chrono::steady_clock::now() + (stuck ? kRetryOrphans : std::chrono::seconds{0});
-  for (const auto& item : batch) item->end(item->commit.error);
+  for (const auto& item : batch) item->end(std::move(item->commit.error));
 }
 
 void GroupCommit::run_slice() {
@@ -196,7 +196,7 @@ void GroupCommit::run_slice() {
     const std::lock_guard lock{mutex_};
     jobs_.pop_front();
   }
-  job->end(failure);
+  job->end(std::move(failure));
 }
 
 void GroupCommit::refuse_jobs() {

@@ -34,10 +34,11 @@ Ledger::Ledger(Log& log, const IsCold& is_cold, const Clock& clock)
 }
 
 void Ledger::commit(std::span<Commit* const> batch) {
-  const auto fail_all = [&](const std::exception_ptr& error) {
-    for (Commit* commit : batch) commit->error = error;
+  // Each gets an exception of its own: they go to different threads.
+  const auto fail_all = [&](const Error& error) {
+    for (Commit* commit : batch) commit->error = std::make_exception_ptr(error);
   };
-  if (broken_) return fail_all(broken_);
+  if (broken_) return fail_all(*broken_);
   try {
     // Times never run backwards in the store, whatever the machine's clock does.
     Stage stage{hot_, log_, is_cold_, last_, std::max(clock_.now(), time_)};
@@ -58,12 +59,13 @@ void Ledger::commit(std::span<Commit* const> batch) {
     // A failure is that of all, also of those that were refused: they were checked against what did not come
     // to be.
   } catch (const DiskFailed& error) {
-    fail_all(std::current_exception());
-    broken_ = std::make_exception_ptr(
-        fail(Code::Unavailable, "the store is read-only until it is opened again: {}", error.message()));
+    fail_all(error);
+    broken_ = fail(Code::Unavailable, "the store is read-only until it is opened again: {}", error.message());
     log::error("store", "{}; nothing can be changed until the server is restarted", error.message());
-  } catch (...) {
-    fail_all(std::current_exception());
+  } catch (const Error& error) {
+    fail_all(error);
+  } catch (const std::exception& error) {
+    fail_all(fail(Code::Internal, "a commit failed: {}", error.what()));
   }
 }
 

@@ -61,7 +61,7 @@ class Ledger {
   TimePoint time_;
   std::deque<Orphan> orphans_;
   std::string searched_;  // owners up to this one have been looked at
-  std::exception_ptr broken_;
+  std::optional<Error> broken_;
   mutable std::mutex snapshot_mutex_;  // held only to copy or swap the pointer
   SnapshotPtr snapshot_;
 };

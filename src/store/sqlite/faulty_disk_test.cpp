@@ -10,9 +10,9 @@ namespace tow::store::sqlite {
 // Before the real file, which SQLite allocates together with it.
 struct FaultyFile {
   sqlite3_file base;
-  bool is_log;       // a write-ahead log: the file whose sync makes a commit durable
-  const char* path;  // SQLite keeps it as long as the file is open
-  alignas(std::max_align_t) char space[1];
+  bool is_log;               // a write-ahead log: the file whose sync makes a commit durable
+  const char* path;          // SQLite keeps it as long as the file is open
+  alignas(8) char space[8];  // SQLite aligns to eight bytes
 
   static sqlite3_file* real(sqlite3_file* file) {
     return reinterpret_cast<sqlite3_file*>(reinterpret_cast<FaultyFile*>(file)->space);
