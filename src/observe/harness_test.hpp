@@ -111,6 +111,12 @@ class Harness {
     settle();
   }
 
+  /// To the next sample, and not beyond it.
+  void pass_to_sample() {
+    const Duration interval = std::chrono::seconds{10};
+    pass(interval - clock_->now().time_since_epoch() % interval);
+  }
+
   template <class K>
   RecordPtr create(const std::string& name, typename K::Spec spec, typename K::Status status,
                    const std::string& owner = {}) {
