@@ -46,8 +46,8 @@ std::optional<Number> number(std::string_view text) {
 
 /// The length of a prompt ("master> ", "1234> ") at the beginning of `text`, or 0.
 std::size_t prompt_at(std::string_view text) {
-  const std::size_t end = text.find("> ");
-  if (end == std::string_view::npos || end == 0 || end > 10) return 0;
+  const std::size_t end = text.substr(0, 12).find("> ");
+  if (end == std::string_view::npos || end == 0) return 0;
   const std::string_view who = text.substr(0, end);
   const bool pid = std::ranges::all_of(who, [](char c) { return c >= '0' && c <= '9'; });
   return pid || who == "master" ? end + 2 : 0;
@@ -75,12 +75,14 @@ class Table {
     return false;
   }
 
-  std::string_view text(std::string_view column) const {
-    const auto found = columns_.find(column);
-    return found == columns_.end() || found->second >= fields_.size() ? "" : fields_[found->second];
+  /// Where a column stands; beyond every line when it is not there.
+  std::size_t column(std::string_view name) const {
+    const auto found = columns_.find(name);
+    return found == columns_.end() ? std::string_view::npos : found->second;
   }
+  std::string_view text(std::size_t column) const { return column < fields_.size() ? fields_[column] : ""; }
   template <class Number = std::uint64_t>
-  Number count(std::string_view column) const {
+  Number count(std::size_t column) const {
     return number<Number>(text(column)).value_or(0);
   }
 
@@ -148,25 +150,30 @@ Processes processes(std::string_view answer) {
 std::vector<Stat> stats(std::string_view answer) {
   std::vector<Stat> out;
   Table table{answer, ','};
+  const std::pair<std::size_t, std::uint64_t Stat::*> counters[] = {
+      {table.column("qcur"), &Stat::queued},
+      {table.column("scur"), &Stat::sessions},
+      {table.column("req_tot"), &Stat::requests},
+      {table.column("bin"), &Stat::bytes_in},
+      {table.column("bout"), &Stat::bytes_out},
+      {table.column("econ"), &Stat::connection_errors},
+      {table.column("rtime"), &Stat::average_response_ms},
+      {table.column("ttime"), &Stat::average_total_ms},
+  };
+  const std::size_t responses[] = {table.column("hrsp_other"), table.column("hrsp_1xx"),
+                                   table.column("hrsp_2xx"),   table.column("hrsp_3xx"),
+                                   table.column("hrsp_4xx"),   table.column("hrsp_5xx")};
+  const std::size_t backend = table.column("pxname");
+  const std::size_t server = table.column("svname");
+  const std::size_t retries = table.column("wretr");        // at the same server
+  const std::size_t redispatches = table.column("wredis");  // at another
   while (table.next()) {
     Stat& stat = out.emplace_back();
-    stat.backend = table.text("pxname");
-    stat.server = table.text("svname");
-    stat.queued = table.count("qcur");
-    stat.sessions = table.count("scur");
-    stat.requests = table.count("req_tot");
-    stat.bytes_in = table.count("bin");
-    stat.bytes_out = table.count("bout");
-    stat.connection_errors = table.count("econ");
-    stat.retries = table.count("wretr") + table.count("wredis");
-    stat.responses[0] = table.count("hrsp_other");
-    stat.responses[1] = table.count("hrsp_1xx");
-    stat.responses[2] = table.count("hrsp_2xx");
-    stat.responses[3] = table.count("hrsp_3xx");
-    stat.responses[4] = table.count("hrsp_4xx");
-    stat.responses[5] = table.count("hrsp_5xx");
-    stat.average_response_ms = table.count("rtime");
-    stat.average_total_ms = table.count("ttime");
+    stat.backend = table.text(backend);
+    stat.server = table.text(server);
+    for (const auto& [column, counter] : counters) stat.*counter = table.count(column);
+    for (std::size_t i = 0; i < 6; ++i) stat.responses[i] = table.count(responses[i]);
+    stat.retries = table.count(retries) + table.count(redispatches);
   }
   return out;
 }
@@ -174,14 +181,20 @@ std::vector<Stat> stats(std::string_view answer) {
 std::vector<ServerState> servers(std::string_view answer) {
   std::vector<ServerState> out;
   Table table{answer, ' '};
+  const std::size_t backend = table.column("be_name");
+  const std::size_t name = table.column("srv_name");
+  const std::size_t address = table.column("srv_addr");
+  const std::size_t port = table.column("srv_port");
+  const std::size_t weight = table.column("srv_uweight");
+  const std::size_t state = table.column("srv_admin_state");
   while (table.next()) {
     ServerState& server = out.emplace_back();
-    server.backend = table.text("be_name");
-    server.server = table.text("srv_name");
-    server.address = table.text("srv_addr");
-    server.port = table.count<std::uint16_t>("srv_port");
-    server.weight = table.count<int>("srv_uweight");
-    server.maintenance = (table.count<int>("srv_admin_state") & 1) != 0;  // SRV_ADMF_FMAINT: by command
+    server.backend = table.text(backend);
+    server.server = table.text(name);
+    server.address = table.text(address);
+    server.port = table.count<std::uint16_t>(port);
+    server.weight = table.count<int>(weight);
+    server.maintenance = (table.count<int>(state) & 1) != 0;  // SRV_ADMF_FMAINT: by command
   }
   return out;
 }

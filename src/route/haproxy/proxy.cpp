@@ -94,8 +94,9 @@ Task<> Proxy::free_port(const std::string& address, std::uint16_t port) {
   for (int attempt = 0;; ++attempt) {
     const int pid = port_holder(address, port);
     if (pid == 0) co_return;
-    const bool ours = pid > 0 && command_line(pid).contains(path(kConfiguration).string());
-    if (!ours && (pid > 0 || attempt >= 50)) check_port(address, port);  // throws, by name
+    const std::string program = pid > 0 ? command_line(pid) : "";  // empty, too, for one that is just ending
+    const bool ours = program.contains(path(kConfiguration).string());
+    if (!ours && (!program.empty() || attempt >= 50)) check_port(address, port);  // throws, by name
     if (ours) co_await end_process(pid);
     co_await pause(Duration{10});
   }
@@ -188,15 +189,10 @@ Task<bool> Proxy::tell(std::vector<std::string> commands) {
 }
 
 Task<std::map<int, std::vector<std::string>>> Proxy::ask_all(std::vector<std::string> commands) {
+  const Processes asked = processes_;
   std::map<int, std::vector<std::string>> out;
-  Console::Heard heard = co_await console_.ask_with_processes(processes_.worker, commands);
-  see(heard.processes);
-  if (heard.answers.size() < commands.size()) {
-    throw Error{Code::Unavailable, "HAProxy's worker did not answer: it has ended or was reloaded"};
-  }
-  out[processes_.worker] = std::move(heard.answers);
-  const std::vector<int> old = processes_.old;
-  for (const int pid : old) {
+  out[asked.worker] = co_await ask(commands);
+  for (const int pid : asked.old) {
     std::vector<std::string> answers = co_await console_.ask(pid, commands);
     if (answers.size() == commands.size()) out[pid] = std::move(answers);
   }
@@ -204,6 +200,7 @@ Task<std::map<int, std::vector<std::string>>> Proxy::ask_all(std::vector<std::st
 }
 
 Task<std::vector<std::string>> Proxy::ask(std::vector<std::string> commands) {
+  if (processes_.worker == 0) throw Error{Code::Unavailable, "HAProxy does not run"};
   std::vector<std::string> answers = co_await console_.ask(processes_.worker, commands);
   if (answers.size() < commands.size()) throw Error{Code::Unavailable, "HAProxy's worker did not answer"};
   co_return answers;

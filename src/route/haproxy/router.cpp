@@ -26,6 +26,7 @@ namespace {
 
 constexpr std::string_view kArea = "route";
 constexpr std::string_view kTally = "tally";
+constexpr std::string_view kHearAll = "show stat -1 2 -1";  // all backends, without their servers
 
 Match match_of_route(std::string_view key) {
   const std::size_t slash = key.find('/');
@@ -88,15 +89,18 @@ class HaproxyRouter final : public Router {
   Task<> adopt();
   Task<> tell(std::vector<std::string> commands);
   Task<> ensure_running();
+  Task<> renew();
   Task<> revive();
   Task<> on_lost(int pid);
   Task<int> claim();
   Task<> reload();
   Task<> refill();
+  bool spares_fit() const;
+  void refill_soon();
   Task<> sweep(int number);
   Task<std::map<std::string, std::uint64_t>> sessions_of_old(int number);
   Task<> sweep_leaving();
-  Task<> hear(std::string command = "show stat -1 2 -1");
+  Task<std::map<SiteId, Signals>> hear(std::string command = std::string{kHearAll});
   Task<> write_files();
   Task<> flush_loop();
 
@@ -114,13 +118,19 @@ class HaproxyRouter final : public Router {
   std::unique_ptr<Proxy> proxy_;
   Turn turn_;        // of changes
   Turn files_turn_;  // of writing files
+  Turn hearing_turn_;
+  int launches_ = 0;
+  std::uint64_t handings_ = 0;  // how often a backend changed hands, and as how many which last did
+  std::unordered_map<std::string, std::uint64_t> handed_;
   Signal dirty_;
   bool started_ = false;
   bool settled_ = false;
   bool refilling_ = false;
+  bool heard_ = false;  // the tally is newer than its file
 
   std::map<int, Backend> backends_;
   std::set<int> spare_;
+  std::set<int> used_;  // spare, too, as soon as their counters of the site before have been heard
   int next_number_ = 0;
   std::map<SiteId, int> by_site_;
   std::unordered_map<std::string, SiteId> by_key_;
@@ -132,15 +142,20 @@ Sites HaproxyRouter::wanted() const {
   Sites out;
   for (const auto& [number, backend] : backends_) out.claimed.emplace(number, backend.site);
   out.spare = spare_;
+  out.spare.insert(used_.begin(), used_.end());
   return out;
 }
 
+/// While everything is applied for the first time, as many again: few reloads. Later a quarter.
 std::size_t HaproxyRouter::spare_target() const {
-  return std::max<std::size_t>(static_cast<std::size_t>(settings_.spare_backends), backends_.size() / 4);
+  return std::max<std::size_t>(static_cast<std::size_t>(settings_.spare_backends),
+                               backends_.size() / (settled_ ? 4 : 1));
 }
 
+/// For the next worker: as many spare backends as there should be, and not many times more.
 void HaproxyRouter::declare_spares() {
   while (spare_.size() < spare_target()) spare_.insert(next_number_++);
+  while (spare_.size() > 2 * spare_target()) spare_.erase(std::prev(spare_.end()));
 }
 
 void HaproxyRouter::index(const Site& site) {
@@ -279,15 +294,17 @@ Task<> HaproxyRouter::on_lost(int pid) {
 
 Task<> HaproxyRouter::revive() {
   // What the dead workers counted last is kept; the new one begins at 0.
+  ++launches_;
   tally_.keep({});
   std::erase_if(backends_, [&](const auto& entry) {
     if (!entry.second.leaving) return false;
     by_site_.erase(entry.second.site.id);
-    tally_.forget(entry.second.site.id);
+    tally_.forget(entry.second.site.id, backend_name(entry.first));
     spare_.insert(entry.first);
     return true;
   });
   for (auto& [number, backend] : backends_) backend.retired.clear();
+  spare_.merge(used_);
   declare_spares();
   co_await write_files();
   co_await proxy_->launch();
@@ -301,9 +318,18 @@ Task<> HaproxyRouter::ensure_running() {
 /// When HAProxy cannot be told, a worker is started from what is wanted instead.
 Task<> HaproxyRouter::tell(std::vector<std::string> commands) {
   dirty_.notify();
+  bool done = false;
   try {
-    const bool done = co_await proxy_->tell(std::move(commands));
-    if (done) co_return;
+    done = co_await proxy_->tell(std::move(commands));
+  } catch (const Error& error) {
+    if (error.code() != Code::Unavailable) throw;
+  }
+  if (!done) co_await renew();
+}
+
+/// A worker that was started from what is wanted: by a reload, or, when there is nothing to reload, anew.
+Task<> HaproxyRouter::renew() {
+  try {
     const bool there = co_await proxy_->find();
     if (there) {
       co_await reload();
@@ -324,11 +350,11 @@ Task<> HaproxyRouter::reload() {
 
 Task<> HaproxyRouter::write_files() {
   const Turn::Held held = co_await files_turn_.wait();
-  const Proxy::Files files = render(proxy_->frame(), wanted());
-  const std::string tally = tally_.write();
-  co_await pool_.run([&] {
-    proxy_->write(files);
-    proxy_->write({{std::string{kTally}, tally}});
+  const Sites sites = wanted();
+  const std::optional<Tally> tally = std::exchange(heard_, false) ? std::optional{tally_} : std::nullopt;
+  co_await pool_.run([&] {  // to render ten thousand sites takes a while, too
+    proxy_->write(render(proxy_->frame(), sites));
+    if (tally) proxy_->write({{std::string{kTally}, tally->write()}});
   });
 }
 
@@ -376,10 +402,18 @@ Task<> HaproxyRouter::apply_here(Site site) {
   backends_[number] = std::move(change.after);
   if (!change.commands.empty()) co_await tell(std::move(change.commands));
 
-  if (spare_.size() < spare_target() / 4 && !refilling_) {
-    refilling_ = true;
-    scope_.spawn(refill());
-  }
+  refill_soon();
+}
+
+bool HaproxyRouter::spares_fit() const {
+  const std::size_t spares = spare_.size() + used_.size();
+  return spares >= spare_target() / 4 && spares <= 2 * spare_target();
+}
+
+void HaproxyRouter::refill_soon() {
+  if (spares_fit() || refilling_) return;
+  refilling_ = true;
+  scope_.spawn(refill());
 }
 
 /// A key of a site from before the start that nobody has applied since: whoever has it now keeps it.
@@ -391,10 +425,12 @@ void HaproxyRouter::take_over(const std::string& text, const SiteId& site) {
 }
 
 Task<int> HaproxyRouter::claim() {
-  if (spare_.empty()) co_await sweep_leaving();
-  if (spare_.empty()) co_await reload();
+  if (spare_.empty() && used_.empty()) co_await sweep_leaving();
+  if (spare_.empty() && !used_.empty()) co_await hear();
+  if (spare_.empty()) co_await renew();
   const int number = *spare_.begin();
   spare_.erase(spare_.begin());
+  handed_[backend_name(number)] = ++handings_;
   co_return number;
 }
 
@@ -403,7 +439,7 @@ Task<> HaproxyRouter::refill() {
   refilling_ = false;
   if (!started_) co_return;
   co_await sweep_leaving();
-  if (spare_.size() < spare_target() / 4) co_await reload();
+  if (!spares_fit()) co_await reload();
 }
 
 Task<> HaproxyRouter::remove_here(SiteId site) {
@@ -445,13 +481,12 @@ Task<> HaproxyRouter::sweep(int number) {
     }
   }
   if (!backend.leaving || !backend.retired.empty()) co_return;
-  // Its counters so far are the old site's; the next one begins where they stand.
   const SiteId site = backend.site.id;
+  tally_.forget(site, backend_name(number));
   by_site_.erase(site);
   backends_.erase(found);
-  co_await hear("show stat " + backend_name(number) + " 2 -1");
-  tally_.forget(site);
-  spare_.insert(number);
+  used_.insert(number);
+  handed_[backend_name(number)] = ++handings_;
   co_await tell(plan_free(settings_.runtime_directory, number));
 }
 
@@ -486,6 +521,7 @@ Task<> HaproxyRouter::settle_here() {
     }
   }
   for (const SiteId& site : rest) co_await remove_here(site);
+  refill_soon();
 }
 
 // ---- observations
@@ -507,38 +543,73 @@ Task<std::uint32_t> HaproxyRouter::sessions_here(SiteId site, std::string server
   co_return static_cast<std::uint32_t>(open);
 }
 
-Task<> HaproxyRouter::hear(std::string command) {
-  std::map<std::string, SiteId> owners;
-  for (const auto& [number, backend] : backends_) owners[backend_name(number)] = backend.site.id;
+/// Into the tally; returns what is no sum, sessions and averages. May go on beside changes: a backend that
+/// changes hands meanwhile is left out, and heard another time.
+Task<std::map<SiteId, Signals>> HaproxyRouter::hear(std::string command) {
+  const bool everything = command == kHearAll;
+  const Turn::Held held = co_await hearing_turn_.wait();  // what is older is never heard after what is newer
+  const int launches = launches_;
+  const std::uint64_t handings = handings_;
+  std::map<SiteId, Signals> present;
   std::map<int, std::vector<std::string>> said;
   try {
     said = co_await proxy_->ask_all({std::move(command)});
   } catch (const Error& error) {
     if (error.code() != Code::Unavailable) throw;
-    co_return;  // what was heard last stands
   }
+  if (said.empty() || launches != launches_) co_return present;  // what was heard last stands
+  const auto changed = [&](const Stat& stat) {
+    const auto handed = handed_.find(stat.backend);
+    return handed != handed_.end() && handed->second > handings;
+  };
+  const auto owner = [&](const std::string& name) {
+    const auto number = backend_number(name);
+    const auto backend = number ? backends_.find(*number) : backends_.end();
+    return backend == backends_.end() ? SiteId{} : backend->second.site.id;
+  };
   std::set<std::string> names;
   for (const auto& [pid, answers] : said) {
     const std::string name = process_name(pid);
     if (name.empty()) continue;
     names.insert(name);
-    tally_.hear(name, stats(answers[0]), owners);
+    std::vector<Stat> lines = stats(answers[0]);
+    std::erase_if(lines, changed);
+    tally_.hear(name, lines, owner);
+    for (const Stat& stat : lines) {
+      Signals& signals = present[owner(stat.backend)];
+      signals.sessions += static_cast<std::uint32_t>(stat.sessions);
+      if (stat.requests == 0 || (signals.average_total_ms > 0 && pid != proxy_->processes().worker)) continue;
+      signals.average_total_ms = static_cast<double>(stat.average_total_ms);
+      signals.average_response_ms = static_cast<double>(stat.average_response_ms);
+    }
   }
   tally_.keep(names);
+  if (everything) {
+    heard_ = true;
+    std::erase_if(used_, [&](int number) {
+      if (handed_[backend_name(number)] > handings) return false;
+      spare_.insert(number);
+      return true;
+    });
+  }
+  co_return present;
 }
 
 Task<std::map<SiteId, Signals>> HaproxyRouter::signals_here() {
-  const Turn::Held held = co_await turn_.wait();
-  co_await ensure_running();
-  co_await hear();
+  if (!started_) throw Error{Code::FailedPrecondition, "the router is not started"};
+  std::map<SiteId, Signals> present = co_await hear();
+  dirty_.notify();
   const std::map<SiteId, Signals> sums = tally_.sums();
   std::map<SiteId, Signals> out;
   for (const auto& [site, number] : by_site_) {
     if (backends_.at(number).leaving) continue;
     const auto found = sums.find(site);
-    out[site] = found == sums.end() ? Signals{} : found->second;
+    Signals& signals = out[site];
+    if (found != sums.end()) signals = found->second;
+    signals.sessions = present[site].sessions;
+    signals.average_total_ms = present[site].average_total_ms;
+    signals.average_response_ms = present[site].average_response_ms;
   }
-  dirty_.notify();
   co_return out;
 }
 

@@ -20,14 +20,12 @@ void Tally::fold(const Seen& seen) {
     sum.values[i] += seen.last.values[i] - seen.start.values[i];
 }
 
-void Tally::hear(const std::string& worker, const std::vector<Stat>& stats,
-                 const std::map<std::string, SiteId>& owners) {
+void Tally::hear(const std::string& worker, const std::vector<Stat>& stats, const Owner& owner) {
   auto& backends = workers_[worker];
   for (const Stat& stat : stats) {
     if (stat.server != "BACKEND") continue;
     const Counters now = counters(stat);
-    const auto owner = owners.find(stat.backend);
-    const SiteId site = owner == owners.end() ? SiteId{} : owner->second;
+    const SiteId site = owner(stat.backend);
     auto [entry, fresh] = backends.try_emplace(stat.backend, Seen{.site = site});
     Seen& seen = entry->second;
     if (!fresh && seen.site != site) {
@@ -52,10 +50,11 @@ void Tally::keep(const std::set<std::string>& workers) {
   });
 }
 
-void Tally::forget(const SiteId& site) {
+void Tally::forget(const SiteId& site, const std::string& backend) {
   for (auto& [worker, backends] : workers_) {
-    for (auto& [backend, seen] : backends) {
-      if (seen.site == site) seen = {.start = seen.last, .last = seen.last};
+    const auto seen = backends.find(backend);
+    if (seen != backends.end() && seen->second.site == site) {
+      seen->second = {.start = seen->second.last, .last = seen->second.last};
     }
   }
   past_.erase(site);

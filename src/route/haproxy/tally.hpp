@@ -3,6 +3,7 @@
 // Counters of sites that never fall, out of counters of workers that begin at 0 and vanish with their worker.
 // Pure; not thread-safe.
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -16,15 +17,17 @@ namespace tow::route::haproxy {
 
 class Tally {
  public:
-  /// What a worker says now of backends. `owners` are the sites of backends at this moment; of others (spare
-  /// ones) the counters are remembered, so that who claims them next begins at 0.
-  void hear(const std::string& worker, const std::vector<Stat>& stats,
-            const std::map<std::string, SiteId>& owners);
+  /// Whose a backend is at this moment, by its name; empty: nobody's.
+  using Owner = std::function<SiteId(const std::string& backend)>;
+
+  /// What a worker says now of backends. Of those that are nobody's the counters are remembered, so that who
+  /// claims one next begins at 0.
+  void hear(const std::string& worker, const std::vector<Stat>& stats, const Owner& owner);
 
   /// Workers that are not among these are gone; what they last said stays in the sums.
   void keep(const std::set<std::string>& workers);
-  /// The site is gone, and its sums with it.
-  void forget(const SiteId& site);
+  /// The site that had this backend is gone, and its sums with it.
+  void forget(const SiteId& site, const std::string& backend);
 
   std::map<SiteId, Signals> sums() const;
 

@@ -16,7 +16,11 @@ std::uint64_t requests(const Tally& tally, const SiteId& site) {
   return found == sums.end() ? 0 : found->second.requests;
 }
 
-const std::map<std::string, SiteId> kOwned = {{"b0", "a"}};
+Tally::Owner owned(const SiteId& site) {
+  return [site](const std::string& backend) { return backend == "b0" ? site : SiteId{}; };
+}
+const Tally::Owner kOwned = owned("a");
+const Tally::Owner kNobodys = [](const std::string&) { return SiteId{}; };
 
 TEST(Tally, SumsOverWorkersAndKeepsWhatTheGoneOnesSaid) {
   Tally tally;
@@ -34,10 +38,10 @@ TEST(Tally, SumsOverWorkersAndKeepsWhatTheGoneOnesSaid) {
 TEST(Tally, ABackendThatChangesHandsBeginsAtNothing) {
   Tally tally;
   tally.hear("w1", says("b0", 5), kOwned);
-  tally.hear("w1", says("b0", 6), {});  // free
-  tally.forget("a");
+  tally.hear("w1", says("b0", 6), kNobodys);  // free
+  tally.forget("a", "b0");
   EXPECT_EQ(requests(tally, "a"), 0U);
-  tally.hear("w1", says("b0", 10), {{"b0", "b"}});
+  tally.hear("w1", says("b0", 10), owned("b"));
   EXPECT_EQ(requests(tally, "b"), 4U);
 }
 
@@ -57,7 +61,7 @@ TEST(Tally, LinesOfServersAreNotCountedTwice) {
 TEST(Tally, SurvivesAsText) {
   Tally tally;
   tally.hear("w1", says("b0", 5), kOwned);
-  tally.hear("w1", says("b1", 3), {});
+  tally.hear("w1", says("b1", 3), kNobodys);
   tally.keep({});
   tally.hear("w2", says("b0", 4), kOwned);
   Tally back = Tally::read(tally.write());
