@@ -69,7 +69,8 @@ class Images {
   /// message), Error{Timeout}, Error{Exhausted}. `progress` gets the build's log, line by line.
   virtual Task<BuildResult> build(BuildRequest request, ProgressSink progress) = 0;
   /// Throws Error{Invalid} naming a version that was asked for and cannot be had.
-  /// `component` lies inside of `source`, the build context. A Containerfile of its own wins: `pack` is empty then.
+  /// `component` lies inside of `source`, the build context. A Containerfile of its own wins: `pack` is empty
+  /// then.
   virtual Detection detect(const std::filesystem::path& source,
                            const std::filesystem::path& component = {}) const = 0;
 

@@ -38,6 +38,7 @@ COPY --from=npm /usr/local /usr/local
 COPY npmrc /usr/local/lib/node_modules/npm/npmrc
 COPY empty /root/.npmrc
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+WORKDIR /app
 CMD ["node"]
 )text";
 
@@ -48,6 +49,7 @@ RUN apt-get update -q \
 COPY npmrc /etc/npmrc
 COPY empty /root/.npmrc
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+WORKDIR /app
 CMD ["node"]
 )text";
 
@@ -58,6 +60,7 @@ RUN apt-get update -q \
 RUN python3 -m venv /venv
 COPY empty /etc/pip.conf
 ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /app
 CMD ["python3"]
 )text";
 

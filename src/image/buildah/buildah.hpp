@@ -40,7 +40,7 @@ struct Settings {
   /// Memory of one build's steps; none: unlimited.
   std::optional<Bytes> memory;
   /// How long what only serves as a cache is kept by collect().
-  Duration cache_age = std::chrono::hours{24 * 7};
+  Duration cache_age = std::chrono::hours{24 * 3};
   /// Where apt's sources are read from when base images are made.
   std::filesystem::path apt = "/etc/apt";
 };

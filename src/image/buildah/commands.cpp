@@ -183,13 +183,15 @@ Command bootstrap_command(const Settings& settings, const Layout& layout,
   for (const char* option : {"Acquire::Languages \"none\"", "Acquire::Retries \"3\"",
                              "Acquire::GzipIndexes \"true\"", "APT::AutoRemove::SuggestsImportant \"false\""})
     append(result.argv, {std::string{"--aptopt="} + option});
+  constexpr const char* kUser =
+      "--customize-hook=chroot \"$1\" useradd --uid 1000 --user-group --home-dir /app --no-create-home "
+      "--shell /bin/bash app";
+  constexpr const char* kHome = "--customize-hook=install -d -o 1000 -g 1000 \"$1/app\"";
+  constexpr const char* kTraces =
+      "--customize-hook=rm -f \"$1/etc/hostname\" \"$1/etc/resolv.conf\" \"$1\"/var/log/*.log "
+      "\"$1\"/var/log/apt/*";
   append(result.argv,
-         {"--customize-hook=chroot \"$1\" useradd --uid 1000 --user-group --home-dir /app --no-create-home "
-          "--shell /bin/bash app",
-          "--customize-hook=install -d -o 1000 -g 1000 \"$1/app\"",
-          "--customize-hook=rm -f \"$1/etc/hostname\" \"$1/etc/resolv.conf\" \"$1\"/var/log/*.log "
-          "\"$1\"/var/log/apt/*",
-          "--skip=output/dev", "bookworm", archive.string(), sources.string()});
+         {kUser, kHome, kTraces, "--skip=output/dev", "bookworm", archive.string(), sources.string()});
   return result;
 }
 

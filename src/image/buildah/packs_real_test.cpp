@@ -69,7 +69,7 @@ kill -INT $server; wait $server; echo "ended $?"; id -u
   EXPECT_HAS(answer("/docs/"), "200 OK");
   EXPECT_HAS(answer("/docs"), "301 Moved");
   EXPECT_HAS(answer("/docs"), "Location: /docs/\n");  // whatever the proxy in front is called
-  EXPECT_HAS(answer("/empty/"), "40");  // no listing
+  EXPECT_HAS(answer("/empty/"), "40");                // no listing
   EXPECT_LACKS(answer("/empty/"), "x.txt");
   EXPECT_HAS(answer("/app.js"), "Content-Type: text/javascript;charset=utf-8");
   EXPECT_HAS(answer("/m.wasm"), "Content-Type: application/wasm");
@@ -100,7 +100,7 @@ TEST_F(RealPacks, ASourceChangeReusesTheDependencies) {
   const auto said = log().substr(before);
   const auto install = said.find("npm install");
   ASSERT_NE(install, std::string::npos) << said;
-  EXPECT_EQ(said.find("--> Using cache", install), said.find("\n", install) + 1) << said;
+  EXPECT_EQ(said.find("--> Using cache", install), said.find('\n', install) + 1) << said;
 }
 
 TEST_F(RealPacks, AnotherNodeComesFromNpm) {

@@ -169,7 +169,7 @@ std::string normalise(std::string_view reference) {
       R"((?:((?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?)/)?)"
       R"(([a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*))"
       R"((:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?)"};
-  const std::string text{reference};
+  std::string text{reference};
   if (RE2::FullMatch(text, id)) return text;
   std::string host;
   std::string path;

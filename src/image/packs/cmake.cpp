@@ -124,9 +124,8 @@ std::optional<Detection> cmake(const Tree& tree, Missing& missing) {
     text.erase(text.size() - 3);
     text += "\n";
   }
-  text += "\nFROM towpath/base:12\nWORKDIR /app\nCOPY --from=build /out/ /\nUSER app\n";
-  if (listens) text += fmt::format("ENV PORT={}\nEXPOSE {}\n", kPort, kPort);
-  text += "CMD " + exec_form(command) + "\n";
+  text += "\nFROM towpath/base:12\nWORKDIR /app\n" + program_settings("", listens, command);
+  text += "USER app\nCOPY --from=build /out/ /\n";
 
   Detection detection{.pack = "cmake"};
   detection.explanation = fmt::format("CMakeLists.txt, {}; g++ 12 from Debian", reason);

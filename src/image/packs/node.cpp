@@ -199,7 +199,7 @@ std::optional<std::string> site_output(const Project& project) {
         const auto open = at == std::string::npos ? at : text.find_first_of("'\"`", at);
         const auto close = open == std::string::npos ? open : text.find(text[open], open + 1);
         if (close == std::string::npos) continue;
-        const auto directory_name = text.substr(open + 1, close - open - 1);
+        auto directory_name = text.substr(open + 1, close - open - 1);
         if (!directory_name.empty() && !directory_name.contains("..") && !directory_name.starts_with('/'))
           return directory_name;
       }
@@ -293,63 +293,63 @@ std::vector<std::string> sources(const Project& project, const Installer& instal
   return result;
 }
 
-/// FROM, Node's version, the package manager and the working directory: what changes least.
+/// FROM, Node's version and the package manager: what changes least. The base image works in /app.
 std::string beginning(const NodeChoice& choice, const Installer& installer, std::string_view stage) {
   std::string text = fmt::format("FROM towpath/node:12{}{}\n", stage.empty() ? "" : " AS ", stage);
   if (!choice.npm_version.empty()) text += "RUN npm install --global 'node@" + choice.npm_version + "'\n";
   if (!installer.set_up.empty()) text += "RUN " + installer.set_up + "\n";
-  return text + "WORKDIR /app\n";
+  return text;
+}
+
+std::string settings(const Start& start) {
+  std::string environment = "NODE_ENV=production";
+  if (start.command.front() != "node") environment += " PATH=/app/node_modules/.bin:$PATH";
+  return program_settings(environment, start.listens, start.command);
 }
 
 /// Copies what decides about the dependencies and installs them.
-std::string dependencies(const Project& project, const Installer& installer, const std::string& command) {
+std::string dependencies(const Project& project, const Installer& installer, const std::string& command,
+                         std::string_view flags) {
   if (installer.needs_source)
     return "# Installing runs or reads files of the project, so all of it comes first.\n" +
-           copy({project.tree.source()}, "./") + "\n" + run_install(installer, command);
+           copy({project.tree.source()}, "./", flags) + "\n" + run_install(installer, command);
   return "# Dependencies first: they are installed again only when one of these files changes.\n" +
          copy(sources(project, installer), "./") + "\n" + run_install(installer, command);
 }
 
 std::string program(const Project& project, const NodeChoice& choice, const Installer& installer,
                     const Start& start) {
-  const bool needs_dependencies = project.has_any("dependencies") || project.has_any("optionalDependencies");
-  const bool builds = !project.script("build").empty();
-  std::string text = beginning(choice, installer, builds ? "dependencies" : "");
-  if (!builds)
-    text += fmt::format("ENV NODE_ENV=production{}\n", start.listens ? fmt::format(" PORT={}", kPort) : "");
-  if (needs_dependencies || installer.needs_source)
-    text += "\n" + dependencies(project, installer, installer.production);
-  if (builds) {
-    text +=
-        "\n# Building takes the development tools too; they stay behind in this stage.\n"
-        "FROM dependencies AS build\n";
-    if (!needs_dependencies && !installer.needs_source)
-      text += copy(sources(project, installer), "./") + "\n";
-    text += run_install(installer, installer.all);
-    text += copy({project.tree.source()}, "./") + "\n";
-    text += fmt::format("RUN {} run build \\\n && mkdir /out \\\n", installer.program);
-    text += " && find . -mindepth 1 -maxdepth 1 ! -name node_modules -exec cp -a -t /out {} +\n";
-    text += "\nFROM dependencies\n";
-    text += fmt::format("ENV NODE_ENV=production{}\n", start.listens ? fmt::format(" PORT={}", kPort) : "");
-    text += "COPY --from=build --chown=app /out/ ./\n";
-  } else {
-    text += "\n" + copy({project.tree.source()}, "./", "--chown=app") + "\n";
+  const bool installs =
+      installer.needs_source || project.has_any("dependencies") || project.has_any("optionalDependencies");
+  if (project.script("build").empty()) {
+    std::string text = beginning(choice, installer, "") + settings(start) + "\n";
+    if (installs) text += dependencies(project, installer, installer.production, "--chown=app");
+    if (installer.needs_source) return text + "USER app\n";
+    if (installs) text += "\n";
+    return text + "USER app\n" + copy({project.tree.source()}, "./", "--chown=app") + "\n";
   }
-  if (start.command.front() != "node") text += "ENV PATH=/app/node_modules/.bin:$PATH\n";
-  text += "USER app\n";
-  if (start.listens) text += fmt::format("EXPOSE {}\n", kPort);
-  return text + "CMD " + exec_form(start.command) + "\n";
+  std::string text = beginning(choice, installer, "dependencies");
+  if (installs) text += "\n" + dependencies(project, installer, installer.production, "");
+  text +=
+      "\n# Building takes the development tools too; they stay behind in this stage.\n"
+      "FROM dependencies AS build\n";
+  if (!installs) text += copy(sources(project, installer), "./") + "\n";
+  text += run_install(installer, installer.all);
+  if (!installer.needs_source) text += copy({project.tree.source()}, "./") + "\n";
+  text += fmt::format("RUN {} run build \\\n && mkdir /out \\\n", installer.program);
+  text += " && find . -mindepth 1 -maxdepth 1 ! -name node_modules -exec cp -a -t /out {} +\n";
+  return text + "\nFROM dependencies\n" + settings(start) +
+         "USER app\nCOPY --from=build --chown=app /out/ ./\n";
 }
 
 std::string built_site(const Project& project, const NodeChoice& choice, const Installer& installer,
                        const std::string& output) {
   std::string text = beginning(choice, installer, "build");
-  text += "\n" + dependencies(project, installer, installer.all);
+  text += "\n" + dependencies(project, installer, installer.all, "");
   if (!installer.needs_source) text += "\n" + copy({project.tree.source()}, "./") + "\n";
   text += fmt::format("RUN {} run build\n\n", installer.program);
-  text += "# Served by lighttpd, with 404.html for what is not there.\nFROM towpath/static:12\n";
-  text += copy({"/app/" + output + "/"}, "/srv/", "--from=build") + "\n";
-  return text + fmt::format("USER app\nENV PORT={}\nEXPOSE {}\n", kPort, kPort);
+  text += "# A web server for /srv, on PORT, with 404.html for what is not there.\nFROM towpath/static:12\n";
+  return text + copy({"/app/" + output + "/"}, "/srv/", "--from=build") + "\n";
 }
 
 }  // namespace

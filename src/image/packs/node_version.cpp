@@ -37,7 +37,7 @@ NodeChoice from_npm(std::string version) {
 }  // namespace
 
 NodeChoice choose_node(std::string_view asked, std::string_view where) {
-  const NodeChoice debian{.npm_version = {}, .words = "Node 18 from Debian"};
+  NodeChoice debian{.npm_version = {}, .words = "Node 18 from Debian"};
   if (asked.empty()) return debian;
   std::string text{asked};
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });

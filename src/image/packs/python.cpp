@@ -228,8 +228,8 @@ std::optional<Start> find_start(const Tree& tree, const Dependencies& dependenci
 
 std::string render(const Tree& tree, const Dependencies& dependencies, const Start& start) {
   const std::string cached = "RUN --mount=type=cache,target=/root/.cache/pip ";
-  std::string text = "FROM towpath/python:12\nWORKDIR /app\nENV PYTHONUNBUFFERED=1";
-  text += start.listens ? fmt::format(" PORT={}\n", kPort) : "\n";
+  std::string text = "FROM towpath/python:12\n";
+  text += program_settings("PYTHONUNBUFFERED=1", start.listens, start.command);
   if (dependencies.requirements) {
     text +=
         "\n# Dependencies first: they are installed again only when this file changes. The base image has "
@@ -249,11 +249,10 @@ std::string render(const Tree& tree, const Dependencies& dependencies, const Sta
         "print(*tomllib.load(open('pyproject.toml', 'rb'))['project'].get('dependencies', []), sep='\\n')\" "
         "> /tmp/requirements.txt \\\n && pip install -r /tmp/requirements.txt\n";
   }
+  const bool packaged = dependencies.package && !dependencies.requirements;
+  if (!packaged) return text + "\nUSER app\n" + copy({tree.source()}, "./", "--chown=app") + "\n";
   text += "\n" + copy({tree.source()}, "./", "--chown=app") + "\n";
-  if (dependencies.package && !dependencies.requirements) text += cached + "pip install --no-deps .\n";
-  text += "USER app\n";
-  if (start.listens) text += fmt::format("EXPOSE {}\n", kPort);
-  return text + "CMD " + exec_form(start.command) + "\n";
+  return text + cached + "pip install --no-deps .\nUSER app\n";
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Static sites: pages that lie in the repository as they are served.
-#include <fmt/format.h>
-
 #include "image/packs/pack.hpp"
 #include "image/packs/text.hpp"
 
@@ -20,9 +18,10 @@ std::optional<Detection> site(const Tree& tree, Missing&) {
   Detection detection{.pack = "static", .port = kPort};
   detection.explanation = index + "; served by lighttpd, with 404.html for what is not there";
   detection.containerfile =
-      "# " + detection.explanation + "\nFROM towpath/static:12\n" +
-      copy({directory.empty() ? tree.source() : tree.source(directory + "/")}, "/srv/") +
-      fmt::format("\nUSER app\nENV PORT={}\nEXPOSE {}\n", kPort, kPort);
+      "# " + detection.explanation +
+      "\n# The base image is a web server for /srv, run by the user app on PORT, 8080.\n"
+      "FROM towpath/static:12\n" +
+      copy({directory.empty() ? tree.source() : tree.source(directory + "/")}, "/srv/") + "\n";
   return detection;
 }
 

@@ -136,6 +136,16 @@ std::vector<std::string> start_command(std::string_view line) {
   return {"sh", "-c", script};
 }
 
+std::string program_settings(std::string_view environment, bool listens,
+                             std::span<const std::string> command) {
+  std::string variables{environment};
+  if (listens) variables += fmt::format("{}PORT={}", variables.empty() ? "" : " ", kPort);
+  std::string text;
+  if (!variables.empty()) text += "ENV " + variables + "\n";
+  if (listens) text += fmt::format("EXPOSE {}\n", kPort);
+  return text + "CMD " + exec_form(command) + "\n";
+}
+
 Process choose_process(std::string_view procfile, std::string_view where) {
   std::vector<Process> processes;
   for (const auto& line : lines(procfile)) {

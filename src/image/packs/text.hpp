@@ -23,6 +23,11 @@ std::string copy(std::vector<std::string> sources, std::string_view target, std:
 /// else a shell which replaces itself by the last command, so that signals reach the program.
 std::vector<std::string> start_command(std::string_view line);
 
+/// What is said about the running program: its environment, its port, its command. All of it stands before
+/// what changes with the source, because every instruction after a change costs a step of the build.
+std::string program_settings(std::string_view environment, bool listens,
+                             std::span<const std::string> command);
+
 /// One process of a Procfile: "web: gunicorn app:app".
 struct Process {
   std::string name;
