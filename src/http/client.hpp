@@ -20,7 +20,7 @@ struct Call {
   Headers headers;   // Host and framing are the client's to write
   std::string body;  // or, streamed, with an empty string at its end:
   std::function<Task<std::string>()> source;
-  Duration deadline = std::chrono::seconds{30};  // for fetch: all of the reply; else its head
+  Duration deadline = std::chrono::seconds{30};  // for fetch: all of the reply; else its head; 0: none
   Duration silence = std::chrono::seconds{60};  // longest between two pieces of a streamed reply; 0: no limit
 };
 

@@ -437,6 +437,16 @@ TEST_F(ClientTest, AMessageOverTheLimitEndsTheWebSocket) {
   });
 }
 
+TEST_F(ClientTest, AWebSocketWhoseClientVanishesEndsItsHandler) {
+  with([this](Client& client) -> Task<> {
+    {
+      auto socket = co_await client.websocket({.target = "/socket"});
+      EXPECT_EQ(server->counts().streams, 1U);
+    }
+    while (server->counts().streams > 0) std::this_thread::yield();
+  });
+}
+
 TEST_F(ClientTest, StopEndsWebSockets) {
   with([this](Client& client) -> Task<> {
     auto socket = co_await client.websocket({.target = "/socket"});

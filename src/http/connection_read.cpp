@@ -38,6 +38,7 @@ std::optional<std::uint64_t> Connection::BodyOf::size() const {
 // False when the connection is to be closed.
 Task<bool> Connection::read_head() {
   parser_.emplace(request_);
+  request_.method.clear();
   request_.headers.clear();
   request_.params.clear();
   request_.route = {};
@@ -199,7 +200,6 @@ std::optional<std::size_t> Connection::receive() {
       return {};
     }
     eof_ = true;
-    if (count < 0) gone_ = true;
     return 0;
   }
 }

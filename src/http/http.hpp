@@ -206,7 +206,7 @@ struct WebSocketSettings {
   std::string protocol;                 // the subprotocol to agree on; empty for none
 };
 
-/// Answers one request, in one of its ways; a second begin() is a broken invariant.
+/// Answers one request, in one of its ways and once: a second answer throws Error{Internal}.
 class Responder {
  public:
   virtual ~Responder() = default;

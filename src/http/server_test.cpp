@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <atomic>
 #include <future>
+#include <thread>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
@@ -383,6 +386,68 @@ TEST_F(ServerTest, ReadsAndWritesAtOnce) {
   EXPECT_EQ(client.exactly(5), "0\r\n\r\n");
 }
 
+TEST_F(ServerTest, TwoTasksOfAHandlerReadAndWriteAtOnce) {
+  // As a gateway does: one task takes the body in, the other sends what has come so far.
+  router.add("POST", "/gateway", [](Request& request, Responder& responder) -> Task<> {
+    co_await with_scope("gateway", [&](Scope& scope) -> Task<> {
+      Signal more;
+      std::string taken;
+      bool ended = false;
+      scope.spawn([](Body& body, Signal& signal, std::string& into, bool& end) -> Task<> {
+        for (;;) {
+          const auto piece = co_await body.read();
+          into += piece;
+          end = piece.empty();
+          signal.notify();
+          if (end) co_return;
+        }
+      }(request.body, more, taken, ended));
+      auto& writer = responder.begin(200, {});
+      while (!ended || !taken.empty()) {
+        if (taken.empty()) co_await more.wait();
+        const auto piece = std::exchange(taken, {});
+        co_await writer.write(piece);
+      }
+      co_await scope.join();
+    });
+  });
+  RawClient client{start()};
+  client.send("POST /gateway HTTP/1.1\r\nHost: h\r\nContent-Length: 600003\r\n\r\none");
+  EXPECT_EQ(status_in(client.until("\r\n\r\n")), 200);
+  EXPECT_EQ(client.exactly(8), "3\r\none\r\n") << "before the rest was sent";
+  client.send(std::string(600'000, 'x'));
+  const auto answer = client.until("\r\n0\r\n\r\n");
+  EXPECT_EQ(std::ranges::count(answer, 'x'), 600'000);
+}
+
+TEST_F(ServerTest, ATaskOfAHandlerThatReadsIsCancelledWithIt) {
+  router.add("POST", "/gateway", [this](Request& request, Responder&) -> Task<> {
+    struct Leaving {
+      Latch& latch;
+      ~Leaving() { latch.open(); }
+    } leaving{left};
+    co_await with_scope("gateway", [&](Scope& scope) -> Task<> {
+      scope.spawn([](Body& body) -> Task<> { co_await body.read(); }(request.body));
+      entered.open();
+      Signal forever;
+      co_await forever.wait();
+    });
+  });
+  RawClient client{start()};
+  client.send("POST /gateway HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n");
+  ASSERT_TRUE(entered.wait());
+  client.reset();
+  EXPECT_TRUE(left.wait());
+}
+
+TEST_F(ServerTest, ARefusalAfterAHeadRequestHasItsBody) {
+  RawClient client{start()};
+  client.send("HEAD /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+  client.until("\r\n\r\n");
+  client.send("nonsense\r\n\r\n");
+  EXPECT_NE(client.rest().find("\"status\":400"), std::string::npos);
+}
+
 TEST_F(ServerTest, SendsEventsAndKeepsThemAlive) {
   settings.event_keep_alive = 20ms;
   router.add("GET", "/events", [this](Request&, Responder& responder) -> Task<> {
@@ -541,6 +606,31 @@ TEST_F(ServerTest, StopLetsRequestsFinish) {
   stopped.get();
   EXPECT_FALSE(RawClient{port}.connected());
   run_blocking(server->stop(0ms));
+}
+
+TEST_F(ServerTest, StopUnderLoadCutsNoResponse) {
+  const auto port_of_server = start();
+  std::atomic<int> answered = 0, cut = 0;
+  std::vector<std::jthread> clients;
+  for (int i = 0; i < 4; ++i)
+    clients.emplace_back([&] {
+      for (;;) {
+        RawClient client{port_of_server};
+        if (!client.connected()) return;
+        for (int n = 0; n < 20; ++n) {
+          client.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+          const auto response = client.response();
+          if (response.empty()) break;  // closed between two requests
+          if (!response.ends_with("\r\n\r\nhello")) ++cut;
+          ++answered;
+        }
+      }
+    });
+  while (answered < 500) std::this_thread::yield();
+  run_blocking(server->stop(10s));
+  clients.clear();
+  EXPECT_EQ(cut, 0);
+  EXPECT_EQ(server->counts().connections, 0U);
 }
 
 TEST_F(ServerTest, StopCancelsWhatOutlivesTheGrace) {

@@ -40,11 +40,16 @@ class WebSocketOf final : public WebSocket {
   }
 
   ~WebSocketOf() override {
-    if (closed_ || broken_ || writing_ || role_ == beast::role_type::client) return;
-    // Goodbye (1001, going away), as far as that needs no waiting: a client then knows that it may come back.
-    constexpr std::string_view frame{"\x88\x02\x03\xe9", 4};
-    [[maybe_unused]] const auto sent = ::send(beast::get_lowest_layer(stream_).native_handle(), frame.data(),
-                                              frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    auto& socket = beast::get_lowest_layer(stream_);
+    if (!closed_ && !broken_ && !writing_ && role_ == beast::role_type::server) {
+      // Goodbye (1001, going away), as far as that needs no waiting: a client then knows that it may come
+      // back.
+      constexpr std::string_view frame{"\x88\x02\x03\xe9", 4};
+      [[maybe_unused]] const auto sent =
+          ::send(socket.native_handle(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    error_code ignored;
+    socket.close(ignored);  // Beast's timers may keep the rest alive for a while
   }
 
   Task<std::optional<Message>> read() override {
