@@ -93,7 +93,7 @@ def check_include(src: Path, file: Path, line: int, target: str, uses: Module) -
     there = Path(target).parts
     place = f"src/{'/'.join(own)}:{line}"
     module, used = own[0], there[0]
-    is_test = file.name.endswith(("_test.cpp", "_fuzz.cpp"))
+    is_test = file.name.endswith(("_test.cpp", "_test.hpp", "_fuzz.cpp"))
 
     def breach(rule: str) -> Breach:
         return Breach(place, f'{module} includes "{target}"', rule)
