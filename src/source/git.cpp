@@ -125,7 +125,8 @@ Task<> Git::checkout(std::string commit, std::filesystem::path directory) const 
   auto fill = command({"read-tree", commit});
   fill.env["GIT_INDEX_FILE"] = index;
   co_await run_checked(std::move(fill));
-  auto write = command({"checkout-index", "--all", "--force", "--prefix=" + directory.string() + "/"});
+  auto write = command({"--work-tree=" + directory.string(), "checkout-index", "--all", "--force",
+                        "--prefix=" + directory.string() + "/"});
   write.env["GIT_INDEX_FILE"] = index;
   write.deadline = std::chrono::minutes{5};
   co_await run_checked(std::move(write));

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/commands.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "client/client.hpp"
+#include "image/packs/packs.hpp"
+#include "model/operations.hpp"
+#include "source/source.hpp"
+
+namespace tow::apps {
+namespace {
+
+void add_settings(CLI::App* command, const std::shared_ptr<ServerSettings>& s) {
+  command->add_option("--data", s->data, "Directory of everything that lasts")->capture_default_str();
+  command->add_option("--runtime", s->runtime, "Directory of what a reboot may take")->capture_default_str();
+  command->add_option("--listen", s->listen, "Address of API, portal and git")->capture_default_str();
+  command->add_option("--http", s->http, "Address on which applications are served")->capture_default_str();
+  command->add_option("--domain", s->domain, "Applications are served one label below it; else localhost");
+  command->add_option("--name", s->name, "Name of the firewall table and the control group")
+      ->capture_default_str();
+  command->add_option("--links", s->links, "What the names of network links begin with")
+      ->capture_default_str();
+  command->add_option("--network", s->network, "Addresses of all environments")->capture_default_str();
+  command
+      ->add_option("--internal-port", s->internal_port,
+                   "Port on which the proxy takes what services are asked")
+      ->capture_default_str();
+  command->add_option("--oci-runtime", s->oci_runtime,
+                      "OCI runtime by name; else crun, where it accepts the machine, or runc");
+  command->add_flag("--trust-host-certificates", s->trust_host_certificates,
+                    "At the first start: builds see the machine's own certificate authorities");
+}
+
+// Over the local socket: whoever may open it is root here.
+Task<int> invite(std::string socket, std::string subject) {
+  client::Client client{co_await boost::asio::this_coro::executor, {.url = "unix://" + socket, .token = {}}};
+  const TokenInput input{.subject = subject, .description = "invitation"};
+  const auto output = co_await client.call<TokenOutput>("tokens.invite", {}, {}, input);
+  std::printf("%s\n", output.token.c_str());
+  std::fprintf(stderr, "This invitation is good once, within a day: tow login URL, then paste it.\n");
+  co_return 0;
+}
+
+int report(const std::function<int()>& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "tow: %s\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+void add_commands(CLI::App& app, int& code) {
+  const auto settings = std::make_shared<ServerSettings>();
+  auto* server = app.add_subcommand("server", "Run the platform, in the foreground");
+  add_settings(server, settings);
+  server->callback([settings, &code] { code = serve(*settings); });
+
+  auto* admin = app.add_subcommand("admin", "On the server's machine");
+  admin->require_subcommand(1);
+  auto* inviting = admin->add_subcommand("invite", "Print an invitation: `tow login` takes it, once");
+  const auto socket = std::make_shared<std::string>(settings->socket());
+  const auto subject = std::make_shared<std::string>("admin");
+  inviting->add_option("NAME", *subject, "Who it is for")->capture_default_str();
+  inviting->add_option("--socket", *socket, "The server's local socket")
+      ->envname("TOWPATH_SOCKET")
+      ->capture_default_str();
+  inviting->callback(
+      [socket, subject, &code] { code = report([&] { return run_blocking(invite(*socket, *subject)); }); });
+
+  const auto gone = std::make_shared<ServerSettings>();
+  const auto with_data = std::make_shared<bool>(false);
+  auto* down = admin->add_subcommand(
+      "takedown", "End what a stopped server left running: instances, proxy, networks, rules");
+  add_settings(down, gone);
+  down->add_flag("--data-too", *with_data, "Remove its data directory as well");
+  down->callback([gone, with_data, &code] { code = report([&] { return take_down(*gone, *with_data); }); });
+
+  const auto name = std::make_shared<std::string>();
+  auto* hook = app.add_subcommand("hook", "Run by git in the server's repositories")->group("");
+  hook->add_option("NAME", *name)->required();
+  hook->callback([name, &code] { code = source::run_hook(*name); });
+}
+
+cli::Detected detect(const std::filesystem::path& folder) {
+  const auto found = image::packs::detect(folder);
+  return {.pack = found.pack,
+          .containerfile = found.containerfile,
+          .port = found.port,
+          .explanation = found.explanation};
+}
+
+}  // namespace tow::apps

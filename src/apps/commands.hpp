@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The commands of the server's machine: server, admin, hook; and what the client's commands need of the
+// program.
+
+#include "apps/settings.hpp"
+#include "cli/cli.hpp"
+
+namespace tow::apps {
+
+void add_commands(CLI::App& app, int& code);
+cli::Detected detect(const std::filesystem::path& source);
+
+}  // namespace tow::apps

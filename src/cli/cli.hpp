@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The tow command. It reaches the platform through the client alone; what needs more of the program (running
+// the server, looking at source) comes in as functions.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace tow::cli {
+
+/// What a folder of source is, without building it.
+struct Detected {
+  std::string pack;           // empty: nothing was recognised
+  std::string containerfile;  // text
+  std::optional<std::uint16_t> port;
+  std::string explanation;
+};
+
+struct Extras {
+  std::string version;
+  std::function<Detected(const std::filesystem::path&)> detect;
+  /// Adds the commands of the server's side: server, admin, doctor, hook. The exit code of one that ran goes
+  /// into `code`.
+  std::function<void(CLI::App& app, int& code)> add_commands;
+};
+
+/// Runs one command. Returns the exit code (exit.hpp).
+int run(int argc, char** argv, const Extras& extras);
+
+}  // namespace tow::cli

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cli/commands.hpp"
+#include "cli/exit.hpp"
+#include "model/project.hpp"
+
+namespace tow::cli {
+namespace {
+
+// Options and positionals of these commands; each uses some.
+struct Arguments {
+  std::string name;
+  std::string image;
+  std::string release;
+  std::string from;
+  std::string score;
+  int number = 0;
+  bool hold = false;
+  bool wait = true;
+  bool yes = false;
+  std::string sort;
+};
+
+Task<int> finish(Context& context, const Arguments& arguments, std::string deployment,
+                 std::int64_t generation) {
+  if (!arguments.wait) co_return kOk;
+  co_return co_await context.follow(deployment, generation);
+}
+
+Task<int> deploy(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.name);
+  DeployInput input{.component = name.component,
+                    .environment = name.environment,
+                    .release = arguments.release,
+                    .image = arguments.image};
+  input.from = arguments.from;
+  if (!arguments.score.empty()) input.score = parse_yaml(read_file(arguments.score));
+  const int given = !input.release.empty() + !input.image.empty() + !input.from.empty();
+  if (given > 1)
+    throw fail(Code::Invalid, "--image, --release and --from are three ways to say the same; use one");
+  if (given == 0) {
+    // Without a word about what: the component's newest release.
+    const auto component = co_await context.find<Component>(name.component);
+    if (!component || component->status.release.empty())
+      throw fail(Code::NotFound, "{} has no release yet: push its repository, or name an image by --image",
+                 name.component);
+    input.release = component->status.release;
+  }
+  const auto what = !input.image.empty()  ? input.image
+                    : !input.from.empty() ? "what runs in " + input.from
+                                          : input.release;
+  context.output.note(fmt::format("Deploying {} to {} of {}", what, name.text(), context.project()));
+  const auto output = co_await context.call<DeployOutput>("deployments.deploy", {}, input);
+  co_return co_await finish(context, arguments, output.deployment, output.generation);
+}
+
+Task<int> rollback(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.name);
+  const RollbackInput input{.revision = arguments.number, .hold = arguments.hold};
+  context.output.note(fmt::format("Rolling {} of {} back to {}", name.text(), context.project(),
+                                  input.revision ? fmt::format("revision {}", input.revision)
+                                                 : std::string{"the revision that served before"}));
+  const auto output = co_await context.call<RollbackOutput>("deployments.rollback", name.text(), input);
+  context.output.note(fmt::format("Returning to revision {}: release {} with its configuration",
+                                  output.revision, output.release));
+  co_return co_await finish(context, arguments, name.text(), output.generation);
+}
+
+Task<int> scale(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.name);
+  context.output.note(
+      fmt::format("Scaling {} of {} to {}", name.text(), context.project(), arguments.number));
+  const ScaleInput input{.count = arguments.number};
+  const auto output = co_await context.call<Accepted>("deployments.scale", name.text(), input);
+  co_return co_await finish(context, arguments, name.text(), output.generation);
+}
+
+Task<int> restart(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.name);
+  context.output.note(fmt::format("Restarting {} of {}", name.text(), context.project()));
+  const auto output = co_await context.call<Accepted>("deployments.restart", name.text(), Nothing{});
+  co_return co_await finish(context, arguments, name.text(), output.generation);
+}
+
+Task<std::vector<std::string>> what_goes(Context& context, Key target) {
+  std::vector<std::string> lines;
+  for (const auto& deployment : co_await context.list<Deployment>())
+    if (target.kind == "Project" ||
+        (target.kind == "Component" && deployment.spec.component == target.name) ||
+        (target.kind == "Environment" && deployment.spec.environment == target.name))
+      lines.push_back(
+          fmt::format("deployment {} with {} instances", deployment.name(), deployment.spec.scale));
+  for (const auto& volume : co_await context.list<Volume>())
+    if (target.kind == "Project" || (target.kind == "Component" && volume.spec.component == target.name) ||
+        (target.kind == "Environment" && volume.spec.environment == target.name))
+      lines.push_back(fmt::format("volume {} with its data", volume.name()));
+  co_return lines;
+}
+
+Task<int> destroy(Context& context, Arguments arguments) {
+  Key target;
+  if (arguments.sort == "project") {
+    context.project_option = arguments.name;
+    target = key<Project>({}, arguments.name);
+  } else if (arguments.sort == "component") {
+    target = key<Component>(context.project(), arguments.name);
+  } else {
+    target = key<Environment>(context.project(), arguments.name);
+  }
+  if (!co_await context.server().get(target)) throw fail(Code::NotFound, "there is no {}", to_string(target));
+  const auto lines = co_await what_goes(context, target);
+  context.output.note(
+      fmt::format("Destroying {}{}", to_string(target), lines.empty() ? "" : ", and with it:"));
+  for (const auto& line : lines) context.output.note("  " + line);
+  if (!arguments.yes) {
+    std::cerr << "This cannot be undone. Type the name to go on: " << std::flush;
+    std::string typed;
+    std::getline(std::cin, typed);
+    if (typed != arguments.name) throw fail(Code::Cancelled, "nothing was destroyed");
+  }
+  co_await context.server().remove(target);
+  if (arguments.wait && co_await context.server().get(target))
+    co_await context.server().watch(target, [](const client::Change& change) { return !change.removed; });
+  context.output.note(arguments.wait ? "Gone." : "It is going.");
+  co_return kOk;
+}
+
+using Verb = Task<int> (*)(Context&, Arguments);
+
+CLI::App* add(CLI::App& app, Context& context, const char* name, const char* help, Verb verb,
+              std::shared_ptr<Arguments> arguments) {
+  auto* command = app.add_subcommand(name, help);
+  command->add_flag("!--no-wait", arguments->wait, "Return at once, without showing how it goes");
+  command->callback([&context, verb, arguments] {
+    context.action = [&context, verb, arguments] { return verb(context, *arguments); };
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_deployments(CLI::App& app, Context& context) {
+  const auto make = [] { return std::make_shared<Arguments>(); };
+  {
+    auto a = make();
+    auto* command =
+        add(app, context, "deploy", "Deploy without git: an image, or a release that exists", deploy, a);
+    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+    command->add_option("--image", a->image, "Reference of an image");
+    command->add_option("--release", a->release, "Name of a release; without it, the component's newest");
+    command->add_option("--from", a->from, "Environment whose release is taken");
+    command->add_option("--score", a->score, "Score document for an image")->check(CLI::ExistingFile);
+  }
+  {
+    auto a = make();
+    auto* command = add(app, context, "rollback",
+                        "Return to an earlier revision: release and configuration together", rollback, a);
+    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+    command->add_option("REVISION", a->number, "Its number in `tow history`; else the one that served before")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--hold", a->hold, "Refuse pushes until a deploy lifts it");
+  }
+  {
+    auto a = make();
+    auto* command = add(app, context, "scale", "Set how many instances run", scale, a);
+    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]")->required();
+    command->add_option("COUNT", a->number, "How many")->required()->check(CLI::Range(0, 100));
+  }
+  {
+    auto a = make();
+    auto* command =
+        add(app, context, "restart", "Replace every instance by a fresh one, without a gap", restart, a);
+    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+  }
+  {
+    auto a = make();
+    auto* command =
+        add(app, context, "destroy",
+            "Take a component, an environment or a project away, with all that belongs to it", destroy, a);
+    command->add_option("KIND", a->sort, "component, env or project")
+        ->required()
+        ->check(CLI::IsMember({"component", "env", "environment", "project"}));
+    command->add_option("NAME", a->name, "Its name")->required();
+    command->add_flag("-y,--yes", a->yes, "Do not ask");
+  }
+}
+
+}  // namespace tow::cli

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/exit.hpp"
+
+namespace tow::cli {
+namespace {
+
+struct Arguments {
+  std::string component;
+  std::string since;
+  LogInput input;
+  bool build = false;
+};
+
+// The newest build of a component, whatever became of it.
+Task<std::string> newest_build(Context& context, std::string component) {
+  std::string name;
+  TimePoint newest{};
+  for (const auto& build : co_await context.list<Build>())
+    if (build.spec.component == component && build.record->created >= newest) {
+      newest = build.record->created;
+      name = build.name();
+    }
+  if (name.empty()) throw fail(Code::NotFound, "{} was never built here", component);
+  co_return name;
+}
+
+Task<int> show(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.component);
+  if (!arguments.since.empty()) {
+    arguments.input.since = parse_duration(arguments.since);
+    if (!arguments.input.since)
+      throw fail(Code::Invalid, "\"{}\" is not a duration; write 30s, 10m or 2h", arguments.since);
+  }
+  const auto& out = context.output;
+  const std::function<bool(const LogEntry&)> print = [&out](const LogEntry& entry) {
+    if (out.format == Format::Json) {
+      out.line(to_json(write(entry)));
+    } else {
+      const auto source = entry.source.empty() ? "" : entry.source + " ";
+      out.line(fmt::format("{} {}{}", out.paint(Colour::Dim, to_string(entry.time)),
+                           out.paint(Colour::Dim, source),
+                           entry.error ? out.paint(Colour::Red, entry.text) : entry.text));
+    }
+    return true;
+  };
+  if (arguments.build) {
+    const auto build = co_await newest_build(context, name.component);
+    co_await context.server().stream<LogEntry>("builds.logs", context.project(), build, arguments.input,
+                                               print);
+  } else {
+    co_await context.server().stream<LogEntry>("deployments.logs", context.project(), name.text(),
+                                               arguments.input, print);
+  }
+  co_return kOk;
+}
+
+}  // namespace
+
+void add_logs(CLI::App& app, Context& context) {
+  auto a = std::make_shared<Arguments>();
+  auto* command =
+      app.add_subcommand("logs", "What a component wrote, of all its instances, also of those that are gone");
+  command->add_option("COMPONENT", a->component, "COMPONENT[.ENVIRONMENT]");
+  command->add_flag("-f,--follow", a->input.follow, "Go on with what comes");
+  command->add_option("--since", a->since, "Only what is younger: 30s, 10m, 2h");
+  command->add_option("-n,--tail", a->input.tail, "Only the last lines")->check(CLI::NonNegativeNumber);
+  command->add_option("--grep", a->input.grep, "Only lines that match this regular expression");
+  auto* previous = command->add_flag("--previous", a->input.previous, "Of the revision before");
+  command->add_flag("--build", a->build, "Of its newest build")->excludes(previous);
+  command->callback([&context, a] { context.action = [&context, a] { return show(context, *a); }; });
+}
+
+}  // namespace tow::cli
