@@ -6,9 +6,6 @@
 namespace tow::image::buildah {
 namespace {
 
-/// Base images are reproducible from the same packages: newer times than this one are set to it.
-constexpr std::string_view kSourceDate = "1748736000";
-
 Command command(const Settings& settings, const Layout& layout) {
   Command result;
   const auto file = [&](const char* name) { return (layout.configuration / name).string(); };
@@ -52,6 +49,15 @@ std::string host_of(const std::string& address) {
 
 void append(std::vector<std::string>& to, std::vector<std::string> what) {
   for (auto& word : what) to.push_back(std::move(word));
+}
+
+std::string seconds(TimePoint time) {
+  return std::to_string(std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count());
+}
+
+std::vector<std::string> skopeo(const Layout& layout) {
+  return {"skopeo", "--policy", (layout.configuration / "policy.json").string(), "--registries.d",
+          (layout.configuration / "empty").string()};
 }
 
 std::string storage_reference(const Layout& layout, const std::string& reference) {
@@ -99,7 +105,7 @@ std::map<std::string, std::string> configuration_files(const Settings& settings,
   return files;
 }
 
-std::string build_cgroup(const Layout&, const std::string& id) { return "/towpath-builds/" + id; }
+std::string build_cgroup(const std::string& id) { return "/towpath-builds/" + id; }
 
 Command build_command(const Settings& settings, const Layout& layout, const std::string& runtime,
                       const BuildCommand& build) {
@@ -110,12 +116,11 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   append(result.argv, buildah(layout));
   append(result.argv, {"bud", "--isolation", "oci", "--runtime", runtime, "--runtime-flag",
                        "root=" + (layout.builds / build.id / "runtime").string(), "--network", "host",
-                       "--cgroup-parent", build_cgroup(layout, build.id), "--signature-policy",
+                       "--cgroup-parent", build_cgroup(build.id), "--signature-policy",
                        (layout.configuration / "policy.json").string(), "--pull=false", "--force-rm",
                        "--iidfile", build.id_file.string(), "--file", build.containerfile.string()});
   result.argv.push_back(build.layers ? "--layers" : "--layers=false");
-  if (build.timestamp)
-    append(result.argv, {"--timestamp", std::to_string(build.timestamp->time_since_epoch().count() / 1000)});
+  if (build.timestamp) append(result.argv, {"--timestamp", seconds(*build.timestamp)});
   if (!build.ignore_file.empty()) append(result.argv, {"--ignorefile", build.ignore_file.string()});
   if (settings.memory) append(result.argv, {"--memory", std::to_string(settings.memory->count)});
   for (const auto& [key, value] : build.arguments) append(result.argv, {"--build-arg", key + "=" + value});
@@ -135,13 +140,21 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   return result;
 }
 
+Command look_up_command(const Settings& settings, const Layout& layout, const std::string& reference) {
+  Command result = command(settings, layout);
+  result.deadline = settings.registry_deadline;
+  result.argv = isolated();
+  append(result.argv, skopeo(layout));
+  append(result.argv, {"inspect", "--raw", "docker://" + reference});
+  return result;
+}
+
 Command fetch_command(const Settings& settings, const Layout& layout, const std::string& reference) {
   Command result = command(settings, layout);
   result.deadline = settings.fetch_deadline;
   result.argv = isolated();
-  append(result.argv, {"skopeo", "--policy", (layout.configuration / "policy.json").string(),
-                       "--registries.d", (layout.configuration / "empty").string(), "copy", "--quiet",
-                       "docker://" + reference, storage_reference(layout, reference)});
+  append(result.argv, skopeo(layout));
+  append(result.argv, {"copy", "--quiet", "docker://" + reference, storage_reference(layout, reference)});
   return result;
 }
 
@@ -169,7 +182,7 @@ Command bootstrap_command(const Settings& settings, const Layout& layout,
                           const std::filesystem::path& sources, const std::filesystem::path& archive) {
   Command result = command(settings, layout);
   result.deadline = std::chrono::minutes{20};
-  result.env["SOURCE_DATE_EPOCH"] = kSourceDate;
+  result.env["SOURCE_DATE_EPOCH"] = seconds(kSourceDate);
   result.env["TMPDIR"] = archive.parent_path().string();
   result.argv = isolated();
   append(result.argv, {"mmdebstrap", "--mode=root", "--variant=minbase", "--format=tar",

@@ -12,6 +12,9 @@
 
 namespace tow::image::buildah {
 
+/// Base images are reproducible from the same packages: newer times than this one are set to it.
+inline constexpr TimePoint kSourceDate{std::chrono::seconds{1748736000}};
+
 /// Where everything lies.
 struct Layout {
   std::filesystem::path storage;        // containers-storage's root
@@ -44,8 +47,10 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
                       const BuildCommand& build);
 
 /// The control group of a build's steps; by it its working containers are known, too.
-std::string build_cgroup(const Layout& layout, const std::string& id);
+std::string build_cgroup(const std::string& id);
 
+/// Asks a registry whether it has an image.
+Command look_up_command(const Settings& settings, const Layout& layout, const std::string& reference);
 Command fetch_command(const Settings& settings, const Layout& layout, const std::string& reference);
 Command remove_containers_command(const Settings& settings, const Layout& layout,
                                   std::vector<std::string> ids);

@@ -84,7 +84,7 @@ class RealImages : public testing::Test {
     for (const auto& controller : std::filesystem::directory_iterator{"/sys/fs/cgroup", error})
       if (std::filesystem::exists(controller.path() / "towpath-builds" / build, error))
         found += controller.path().string() + "\n";
-    for (const auto& id : Storage{where.storage}.working_containers(build_cgroup(where, build)))
+    for (const auto& id : Storage{where.storage}.working_containers(build_cgroup(build)))
       found += "container " + id + "\n";
     std::ifstream mounts{"/proc/self/mounts"};
     for (std::string line; std::getline(mounts, line);)
