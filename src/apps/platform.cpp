@@ -31,6 +31,14 @@ std::filesystem::path own_directory(const std::filesystem::path& path) {
   return path;
 }
 
+// A container's root is a user of its own, who must be able to come by on the way to what is its.
+std::filesystem::path passable_directory(const std::filesystem::path& path) {
+  using std::filesystem::perms;
+  own_directory(path);
+  std::filesystem::permissions(path, perms::owner_all | perms::group_exec | perms::others_exec);
+  return path;
+}
+
 http::Address address_of(const std::string& text) { return http::Address::parse(text); }
 
 }  // namespace
@@ -38,7 +46,7 @@ http::Address address_of(const std::string& text) { return http::Address::parse(
 // The drivers that this machine uses; another choice is another line here.
 std::unique_ptr<store::Store> open_store(const ServerSettings& settings, const Clock& clock) {
   return store::sqlite::open(
-      {.directory = own_directory(settings.data), .is_cold = &is_cold, .clock = &clock});
+      {.directory = passable_directory(settings.data), .is_cold = &is_cold, .clock = &clock});
 }
 
 image::buildah::Settings image_settings(const ServerSettings& settings, const tow::Platform::Spec& platform) {
@@ -63,10 +71,10 @@ route::haproxy::Settings route_settings(const ServerSettings& settings) {
 
 engine::local::Settings engine_settings(const ServerSettings& settings) {
   engine::local::Settings made;
-  made.state_directory = settings.data / "engine";
+  made.state_directory = passable_directory(settings.data / "engine");
   made.runtime_directory = settings.runtime / "engine";
   made.log_directory = settings.data / "logs";
-  made.volume_directory = settings.data / "volumes";
+  made.volume_directory = passable_directory(settings.data / "volumes");
   made.image_storage = image::buildah::storage_root(image_settings(settings, {}));
   made.name = settings.name;
   made.link_prefix = settings.links;
@@ -223,7 +231,7 @@ Platform::~Platform() = default;
 // What others stand on comes first.
 Task<> Platform::start() {
   auto& p = *parts_;
-  own_directory(p.settings.runtime);
+  passable_directory(p.settings.runtime);
   co_await p.ensure_platform();
   co_await p.images->start();
   co_await p.router->start();

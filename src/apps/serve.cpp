@@ -43,7 +43,7 @@ Task<> run_platform(const ServerSettings& settings) {
 
 int serve(const ServerSettings& settings) {
   std::signal(SIGPIPE, SIG_IGN);
-  umask(077);
+  umask(022);  // what is secret is made so by whoever makes it
   try {
     run_blocking(run_platform(settings));
     return 0;
