@@ -414,6 +414,55 @@ constexpr auto fields(Of<DeploymentStatus>) {
   };
 }
 
+/// deployments/NAME:metrics: for charts. What is asked for is at most a day, as long as samples are kept.
+struct MetricsInput {
+  Duration since = std::chrono::hours{1};
+  std::optional<Duration> step;
+};
+constexpr auto fields(Of<MetricsInput>) {
+  return std::tuple{
+      field("since", &MetricsInput::since, "From that long ago until now."),
+      field("step", &MetricsInput::step, "Between two points; absent: about 120 points in all."),
+  };
+}
+struct MetricPoint {
+  TimePoint time{};
+  double value = 0;
+};
+constexpr auto fields(Of<MetricPoint>) {
+  return std::tuple{
+      field("time", &MetricPoint::time, "The end of the step that it speaks of.", required),
+      field("value", &MetricPoint::value, "In the series' unit.", required),
+  };
+}
+/// "cpu", "memory" and "processes" of each instance; "requests", "errors", "clientErrors", "response",
+/// "sessions", "received" and "sent" of the deployment.
+struct MetricSeries {
+  std::string name;
+  std::string unit;
+  std::string instance;
+  std::vector<MetricPoint> points;
+};
+constexpr auto fields(Of<MetricSeries>) {
+  using S = MetricSeries;
+  return std::tuple{
+      field("name", &S::name, "What is measured.", required),
+      field("unit", &S::unit, "cores, bytes, processes, 1/s, bytes/s, ms or sessions.", required),
+      field("instance", &S::instance, "Short name of the instance; empty: the whole deployment."),
+      field("points", &S::points, "In order of time; where nothing was sampled, there is none.", required),
+  };
+}
+struct Metrics {
+  Duration step{};
+  std::vector<MetricSeries> series;
+};
+constexpr auto fields(Of<Metrics>) {
+  return std::tuple{
+      field("step", &Metrics::step, "Between two points.", required),
+      field("series", &Metrics::series, "What there is.", required),
+  };
+}
+
 /// tokens:create, and tokens:invite for an invitation that is good once
 struct TokenInput {
   std::string subject;

@@ -57,6 +57,12 @@ struct Core : std::enable_shared_from_this<Core> {
   double present_cores(const engine::InstanceView& instance, const engine::Usage& usage);
   Task<std::optional<GoldenSignals>> present_golden_signals(const Record& deployment);
 
+  // charts.cpp
+  Task<Metrics> metrics(api::Call call, MetricsInput input);
+
+  // platform_metrics.cpp
+  Task<std::string> exposition();
+
   // logs.cpp
   Task<> deployment_logs(api::Call call, LogInput input, Sink<LogEntry> emit);
   Task<> job_logs(api::Call call, LogInput input, Sink<LogEntry> emit);

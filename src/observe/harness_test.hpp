@@ -254,14 +254,16 @@ class Harness {
     run(engine_->start());
     router_ = route::fake::make(proxy_);
     run(router_->start());
-    observe_ = std::make_unique<Observe>(Settings{.store = *store_,
-                                                  .engine = *engine_,
-                                                  .router = *router_,
-                                                  .gate = gate_,
-                                                  .clock = *clock_,
-                                                  .executor = context_.get_executor(),
-                                                  .directory = directory_ / "samples",
-                                                  .version = "0.1.0"});
+    observe_ =
+        std::make_unique<Observe>(Settings{.store = *store_,
+                                           .engine = *engine_,
+                                           .router = *router_,
+                                           .gate = gate_,
+                                           .clock = *clock_,
+                                           .executor = context_.get_executor(),
+                                           .directory = directory_ / "samples",
+                                           .version = "0.1.0",
+                                           .http = [] { return http::Server::Counts{.requests = 42}; }});
     api_ = std::make_unique<api::Api>(
         api::Settings{.store = *store_, .gate = gate_, .clock = *clock_, .version = "0.1.0"});
     observe_->add_operations(*api_);

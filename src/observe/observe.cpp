@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "observe/core.hpp"
+#include "observe/exposition.hpp"
 #include "observe/names.hpp"
 
 namespace tow::observe {
@@ -68,6 +69,13 @@ void Observe::add_operations(api::Api& api) {
       .permission = Permission::Read,
       .repeat = Repeat::Safe,
       .run = [core](api::Call call, Nothing) { return core->status(std::move(call)); }});
+  api.add(Operation<MetricsInput, Metrics>{
+      .name = "deployments.metrics",
+      .target = Target::Entity,
+      .help = "What its instances used and what the proxy saw, over the last hours, for charts.",
+      .permission = Permission::Read,
+      .repeat = Repeat::Safe,
+      .run = [core](api::Call call, MetricsInput input) { return core->metrics(std::move(call), input); }});
   api.add(StreamOperation<LogInput, LogEntry>{
       .name = "deployments.logs",
       .target = Target::Entity,
@@ -86,6 +94,15 @@ void Observe::add_operations(api::Api& api) {
       }});
 }
 
-void Observe::mount(http::Router&) {}
+void Observe::mount(http::Router& router) {
+  router.add("GET", "/metrics",
+             [core = core_.get()](http::Request& request, http::Responder& responder) -> Task<> {
+               const auto subject = co_await core->settings.gate.authenticate(request);
+               core->settings.gate.authorize(subject, api::Permission::Read, Key{});
+               auto response = http::Response::text(co_await core->exposition());
+               response.headers.set("Content-Type", Exposition::kContentType);
+               responder.send(std::move(response));
+             });
+}
 
 }  // namespace tow::observe

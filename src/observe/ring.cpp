@@ -141,11 +141,12 @@ std::vector<Row> Rings::read(std::string_view series, TimePoint from, TimePoint 
     const auto place = all.subspan(i * width, width);
     if (place.back() != checksum(place.first(width - 1))) continue;
     Row row{.time = TimePoint{Duration{static_cast<std::int64_t>(place[0])}}};
-    // A row of an earlier round is a gap now.
     if (row.time < from || row.time > to) continue;
     std::copy_n(place.begin() + 1, *columns, row.values.begin());
     rows.push_back(row);
   }
+  // Places that will be written before `to` still hold rows of the round before.
+  std::ranges::sort(rows, {}, &Row::time);
   return rows;
 }
 
