@@ -33,6 +33,7 @@ class Instance {
   std::uint16_t port() const { return port_; }
   Server server(int weight = 100) const;
   int requests() const { return requests_; }
+  int connections() const { return connections_; }
   /// How often a request with this "X-Number" came.
   int arrivals(const std::string& number) const;
   void end_streams();
@@ -47,6 +48,7 @@ class Instance {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<int> requests_ = 0;
+  std::atomic<int> connections_ = 0;
   std::atomic<bool> ending_ = false;
   mutable std::mutex mutex_;
   std::condition_variable streams_end_;

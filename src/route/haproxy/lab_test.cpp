@@ -116,6 +116,7 @@ void Instance::accept_loop() {
   while (true) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (socket < 0) return;
+    ++connections_;
     const std::lock_guard lock{mutex_};
     sockets_.insert(socket);
     threads_.emplace_back([this, socket] {

@@ -8,7 +8,6 @@ namespace {
 
 // Of the request only what the configuration found harmless (txn.shown), of the site only its title.
 constexpr std::string_view kHost = "%[var(txn.shown)]";
-constexpr std::string_view kTitle = "%[var(txn.title)]";
 
 std::string escape(std::string_view text) {
   std::string out;
@@ -69,7 +68,7 @@ h1 {{ font-size: 1.4rem }}
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> pages(std::string_view hint) {
+std::vector<std::pair<std::string, std::string>> pages(std::string_view hint, std::string_view title) {
   return {
       {"unknown.html",
        html(
@@ -82,17 +81,17 @@ std::vector<std::pair<std::string, std::string>> pages(std::string_view hint) {
        html("Nothing is ready here yet",
             fmt::format("<p><b>{}</b> has no instance that takes requests at the moment.</p>\n"
                         "<p>It may be starting, or have failed to: <code>tow status</code> says which.</p>",
-                        kTitle))},
+                        title))},
       {"unready.txt", fmt::format("{} has no instance that takes requests at the moment.\n"
                                   "It may be starting, or have failed to: tow status says which.\n",
-                                  kTitle)},
+                                  title)},
       {"502.txt", fmt::format("{} gave no valid answer: an instance ended or broke off.\n"
                               "tow logs shows what it said.\n",
-                              kTitle)},
+                              title)},
       {"503.txt", fmt::format("{} does not take connections: its instances are starting or have ended.\n"
                               "tow status says which.\n",
-                              kTitle)},
-      {"504.txt", fmt::format("{} took too long to answer.\ntow logs shows what it said.\n", kTitle)},
+                              title)},
+      {"504.txt", fmt::format("{} took too long to answer.\ntow logs shows what it said.\n", title)},
   };
 }
 

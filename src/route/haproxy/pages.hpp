@@ -9,7 +9,8 @@
 
 namespace tow::route::haproxy {
 
-/// File names to contents. `hint`, of printable ASCII, says how to find out which hosts there are.
-std::vector<std::pair<std::string, std::string>> pages(std::string_view hint);
+/// File names to contents. `hint`, of printable ASCII, says how to find out which hosts there are; `title` is
+/// the expression of what the site of a request is called.
+std::vector<std::pair<std::string, std::string>> pages(std::string_view hint, std::string_view title);
 
 }  // namespace tow::route::haproxy

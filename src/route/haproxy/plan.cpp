@@ -51,8 +51,9 @@ void retire(Commands& out, const std::string& name, Backend& after, const std::s
 /// Servers that are new, or moved. Whether a retired one is still there differs between workers: "add" is
 /// then answered by "Already exists", and what follows sets it right.
 void bring(Commands& out, const std::string& name, const Server& server, bool perhaps_there) {
-  say(out, "add server {}/{} {} weight {}", name, server.id, endpoint(server.address, server.port),
-      server.weight);
+  // Without the last two, a server that is added at run time keeps no connection for the next request.
+  say(out, "add server {}/{} {} weight {} pool-max-conn -1 pool-purge-delay 5s", name, server.id,
+      endpoint(server.address, server.port), server.weight);
   if (perhaps_there) {
     say(out, "set server {}/{} addr {} port {}", name, server.id, server.address, server.port);
     say(out, "set server {}/{} weight {}", name, server.id, server.weight);

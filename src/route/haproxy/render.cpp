@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -62,28 +63,43 @@ void base_section(std::string& out, const Settings& settings) {
   line(out, "");
 }
 
+/// One rule for who wants HTML and one for everybody else.
+void answer_page(std::string& out, const Settings& settings, int status, std::string_view page,
+                 std::string_view headers) {
+  for (const auto& [type, ending, condition] :
+       {std::tuple{"text/html", "html", " if { req.hdr(accept) -m sub text/html }"},
+        {"text/plain", "txt", ""}}) {
+    line(out, "  http-request return status {} content-type \"{}; charset=utf-8\" lf-file {}/{}.{} {}{}",
+         status, type, settings.runtime_directory.string(), page, ending, headers, condition);
+  }
+}
+
+/// The rules of every backend that serves a site. Each request passes them: what is rare comes last.
 void site_section(std::string& out, const Settings& settings) {
   const std::string directory = settings.runtime_directory.string();
-  const auto unready = [&](std::string_view type, std::string_view page, std::string_view condition) {
-    line(
-        out,
-        "  http-request return status 503 content-type \"{}; charset=utf-8\" lf-file {}/{} hdr Retry-After 5 "
-        "hdr Cache-Control no-store if {{ be_name,nbsrv eq 0 }}{}",
-        type, directory, page, condition);
-  };
   line(out, "defaults site from base");
-  line(out, "  http-request set-var(txn.site) be_name,map({}/{})", directory, kSites);
-  line(out, "  http-request set-var(txn.title) var(txn.site),field(3,|)");
-  line(out, "  http-request set-timeout server var(txn.site),field(1,|)");
+  line(out, "  http-request set-timeout server be_name,map({}/{}),field(1,|)", directory, kSites);
   line(out, "  http-request set-timeout server {}ms if {{ req.hdr(accept) -m sub text/event-stream }}",
        settings.stream_limit.count());
   line(out, "  http-request disable-l7-retry unless METH_GET or METH_OPTIONS");
-  unready("text/html", "unready.html", " { req.hdr(accept) -m sub text/html }");
-  unready("text/plain", "unready.txt", "");
+  // A backend of a worker that has just been told to stop counts no servers, but uses them.
+  line(out, "  http-request allow if {{ be_name,nbsrv gt 0 }} or {{ stopping }}");
+  answer_page(out, settings, 503, "unready", "hdr Retry-After 5 hdr Cache-Control no-store");
   for (const int status : {502, 503, 504}) {
     line(out, "  http-error status {0} content-type \"text/plain; charset=utf-8\" lf-file {1}/{0}.txt{2}",
          status, directory, status == 503 ? " hdr Retry-After 5" : "");
   }
+  line(out, "");
+}
+
+/// Where requests go that lead nowhere.
+void nowhere(std::string& out, const Settings& settings) {
+  line(out, "backend nowhere from base");
+  line(out, "  http-request set-var(txn.shown) req.hdr(host),host_only,rtrim(.)");
+  line(out,
+       "  http-request set-var(txn.shown) str(\"\") unless {{ var(txn.shown) -m reg ^[a-z0-9._-]{{1,253}}$ "
+       "}}");
+  answer_page(out, settings, 404, "unknown", "hdr Cache-Control no-store");
   line(out, "");
 }
 
@@ -100,31 +116,19 @@ void handover(std::string& out, const Frame& frame, std::string_view frontend) {
   line(out, "");
 }
 
-void begin_frontend(std::string& out, const Frame& frame, std::string_view frontend,
-                    const std::string& address) {
-  line(out, "frontend {} from base", frontend);
-  line(out, "  bind {}", address);
-  line(out, "  bind unix@{}/empty/{}.sock{} mode 600 accept-proxy", frame.settings.runtime_directory.string(),
-       frontend, frame.user.empty() ? "" : " user " + frame.user);
-  line(out, "  http-request allow if {{ stopping }}");
-}
-
-/// What public and internal requests have in common: forwarded headers, and the way to the backend in txn.to.
-void frontend_rules(std::string& out, const Settings& settings, std::string_view frontend) {
-  const std::string directory = settings.runtime_directory.string();
-  const auto unknown = [&](std::string_view type, std::string_view page, std::string_view condition) {
-    line(
-        out,
-        "  http-request return status 404 content-type \"{}; charset=utf-8\" lf-file {}/{} hdr Cache-Control "
-        "no-store if !known{}",
-        type, directory, page, condition);
-  };
-  line(out, "  http-request set-var(txn.host) req.hdr(host),host_only,rtrim(.)");
-  const std::string_view unless = settings.trusted.empty() ? "" : " unless trusted";
-  if (!settings.trusted.empty()) line(out, "  acl trusted src {}", fmt::join(settings.trusted, " "));
+void forwarded_headers(std::string& out, const Settings& settings) {
+  const bool trusts = !settings.trusted.empty();
+  const std::string_view unless = trusts ? " unless trusted" : "";
+  if (trusts) line(out, "  acl trusted src {}", fmt::join(settings.trusted, " "));
   line(out, "  http-request del-header x-forwarded- -m beg{}", unless);
   line(out, "  http-request del-header forwarded{}", unless);
   line(out, "  http-request del-header x-real-ip{}", unless);
+  if (!trusts) {
+    line(out, "  http-request add-header X-Forwarded-For %[src]");
+    line(out, "  http-request add-header X-Forwarded-Proto http");
+    line(out, "  http-request add-header X-Forwarded-Host %[req.hdr(host)]");
+    return;
+  }
   line(out, "  acl has_for req.hdr(x-forwarded-for) -m found");
   line(out, "  http-request set-header X-Forwarded-For \"%[req.fhdr(x-forwarded-for)], %[src]\" if has_for");
   line(out, "  http-request set-header X-Forwarded-For %[src] unless has_for");
@@ -134,32 +138,33 @@ void frontend_rules(std::string& out, const Settings& settings, std::string_view
        "  http-request set-header X-Forwarded-Host %[req.hdr(host)] unless {{ req.hdr(x-forwarded-host) -m "
        "found "
        "}}");
-  line(out, "  acl known var(txn.to) -m found");
-  line(out, "  http-request set-var(txn.shown) str(\"\") unless known");
-  line(out,
-       "  http-request set-var(txn.shown) var(txn.host) if !known {{ var(txn.host) -m reg "
-       "^[a-z0-9._-]{{1,253}}$ }}");
-  unknown("text/html", "unknown.html", " { req.hdr(accept) -m sub text/html }");
-  unknown("text/plain", "unknown.txt", "");
-  line(out, "  use_backend handover_{} if {{ stopping }}", frontend);
-  line(out, "  use_backend %[var(txn.to)]");
+}
+
+/// `part` is a variable that `way`, an expression that gives the backend, puts together with something else.
+void frontend(std::string& out, const Frame& frame, std::string_view name, const std::string& address,
+              std::string_view part, std::string_view way) {
+  line(out, "frontend {} from base", name);
+  line(out, "  bind {}", address);
+  line(out, "  bind unix@{}/empty/{}.sock{} mode 600 accept-proxy", frame.settings.runtime_directory.string(),
+       name, frame.user.empty() ? "" : " user " + frame.user);
+  line(out, "  http-request allow if {{ stopping }}");
+  line(out, "  http-request {}", part);
+  forwarded_headers(out, frame.settings);
+  line(out, "  use_backend handover_{} if {{ stopping }}", name);
+  line(out, "  use_backend %[{}]", way);
+  line(out, "  default_backend nowhere");
   line(out, "");
 }
 
 void frontends(std::string& out, const Frame& frame) {
   const Settings& settings = frame.settings;
   const std::string directory = settings.runtime_directory.string();
-  begin_frontend(out, frame, "public", endpoint(settings.public_address, settings.public_port));
-  line(out, "  http-request set-var(txn.path) path");
-  line(out,
-       "  http-request set-var(txn.to) req.hdr(host),host_only,rtrim(.),concat(,txn.path,/),map_beg({}/{})",
-       directory, kRoutes);
-  frontend_rules(out, settings, "public");
-
-  begin_frontend(out, frame, "internal", endpoint(settings.internal_address, settings.internal_port));
-  line(out, "  http-request set-var(txn.port) dst_port");
-  line(out, "  http-request set-var(txn.to) dst,concat(:,txn.port),map({}/{})", directory, kInternal);
-  frontend_rules(out, settings, "internal");
+  frontend(
+      out, frame, "public", endpoint(settings.public_address, settings.public_port), "set-var(txn.path) path",
+      fmt::format("req.hdr(host),host_only,rtrim(.),concat(,txn.path,/),map_beg({}/{})", directory, kRoutes));
+  frontend(out, frame, "internal", endpoint(settings.internal_address, settings.internal_port),
+           "set-var(txn.port) dst_port",
+           fmt::format("dst,concat(:,txn.port),map({}/{})", directory, kInternal));
 }
 
 std::string configuration(const Frame& frame, const Sites& sites) {
@@ -172,6 +177,11 @@ std::string configuration(const Frame& frame, const Sites& sites) {
   }
   for (const int number : sites.spare) line(out, "backend {} from site", backend_name(number));
   return out;
+}
+
+/// The expression of the title of the site that a request belongs to.
+std::string title_of(const Settings& settings) {
+  return fmt::format("%[be_name,map({}/{}),field(3,|)]", settings.runtime_directory.string(), kSites);
 }
 
 bool is_network(std::string_view text) {
@@ -229,7 +239,8 @@ void check(const Settings& settings) {
 
 std::string preamble(const Frame& frame) {
   std::string shown;
-  for (const auto& [name, contents] : pages(frame.settings.unknown_hint)) shown += contents;
+  for (const auto& [name, contents] : pages(frame.settings.unknown_hint, title_of(frame.settings)))
+    shown += contents;
   std::string out;
   line(out, "# Written by Towpath, and written anew with every change. Pages {}.",
        sha256_hex(shown).substr(0, 16));
@@ -238,7 +249,8 @@ std::string preamble(const Frame& frame) {
   base_section(out, frame.settings);
   site_section(out, frame.settings);
   frontends(out, frame);
-  for (const char* frontend : {"public", "internal"}) handover(out, frame, frontend);
+  for (const char* name : {"public", "internal"}) handover(out, frame, name);
+  nowhere(out, frame.settings);
   return out;
 }
 
@@ -282,7 +294,7 @@ std::vector<std::pair<std::string, std::string>> render(const Frame& frame, cons
     }
     line(descriptions, "{} {}", backend_name(number), described(site));
   }
-  auto files = pages(frame.settings.unknown_hint);
+  auto files = pages(frame.settings.unknown_hint, title_of(frame.settings));
   files.emplace_back(kRoutes, std::move(routes));
   files.emplace_back(kInternal, std::move(internal));
   files.emplace_back(kSites, std::move(descriptions));

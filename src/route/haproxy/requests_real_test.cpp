@@ -164,6 +164,22 @@ TEST(Signals, BeginAtNothingForWhoeverGetsAUsedBackend) {
   }
 }
 
+TEST(Connections, ToAnInstanceAreUsedAgainByOtherClients) {
+  Proxied proxied;
+  proxied.start();
+  Instance instance{"i-0"};
+  proxied.apply(lab::site("a", "web.test", {instance.server()}));
+  for (int i = 0; i < 20; ++i) {
+    Client client{proxied.port()};
+    for (int request = 0; request < 5; ++request) EXPECT_EQ(client.request("web.test").status, 200);
+  }
+  EXPECT_LE(instance.connections(), 21);  // a client's first request may want a fresh one
+  Client kept{proxied.port()};
+  const int before = instance.connections();
+  for (int request = 0; request < 50; ++request) EXPECT_EQ(kept.request("web.test").status, 200);
+  EXPECT_LE(instance.connections(), before + 1);
+}
+
 TEST(Limits, ARequestLimitChangesWithoutAReload) {
   Proxied proxied;
   proxied.start();
