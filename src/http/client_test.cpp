@@ -23,14 +23,7 @@ class Scripted {
     bool then_close = false;
   };
   explicit Scripted(std::vector<Line> lines) : lines_{std::move(lines)} {
-    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in name{
-        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-    socklen_t size = sizeof name;
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&name), size);
-    ::listen(listener_, 16);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&name), &size);
-    port_ = ntohs(name.sin_port);
+    listener_ = listen_on_loopback(port_);
     thread_ = std::jthread{[this] { run(); }};
   }
   ~Scripted() {

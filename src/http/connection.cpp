@@ -130,8 +130,9 @@ Task<> Connection::run() {
     if (closing_ && !eof_ && (unparsed() > 0 || !parser_ || !parser_->is_done())) co_await linger();
   } catch (const Error& error) {
     if (error.code() == Code::Internal) log::error("http", "a connection failed: {}", error.message());
-  } catch (const boost::system::system_error&) {
+  } catch (const boost::system::system_error& error) {
     // Cancelled, or a limit in time has passed: nobody is left to be told.
+    log::debug("http", "a connection ended: {}", error.code().message());
   }
 }
 

@@ -9,11 +9,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <future>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/error.hpp"
 #include "http/router.hpp"
 #include "http/server.hpp"
 
@@ -107,6 +111,20 @@ class RawClient {
   std::string buffer_;
 };
 
+/// A plain listening socket on a free port of this machine.
+inline int listen_on_loopback(std::uint16_t& port) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in name{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof name;
+  auto* generic = reinterpret_cast<sockaddr*>(&name);
+  if (::bind(listener, generic, size) != 0 || ::listen(listener, 16) != 0 ||
+      ::getsockname(listener, generic, &size) != 0)
+    throw system_error("listening on the loopback address", errno);
+  port = ntohs(name.sin_port);
+  return listener;
+}
+
 inline std::string body_of(const std::string& response) {
   const auto at = response.find("\r\n\r\n");
   return at == std::string::npos ? "" : response.substr(at + 4);
@@ -115,5 +133,73 @@ inline std::string body_of(const std::string& response) {
 inline int status_in(const std::string& response) {
   return response.starts_with("HTTP/1.1 ") ? std::stoi(response.substr(9, 3)) : 0;
 }
+
+// What a handler that waits tells the test.
+struct Latch {
+  void open() { promise.set_value(); }
+  bool wait() { return future.wait_for(std::chrono::seconds{10}) == std::future_status::ready; }
+  std::promise<void> promise;
+  std::future<void> future = promise.get_future();
+};
+
+class ServerTest : public testing::Test {
+ public:
+  ServerTest() {
+    router.add("GET", "/hello", [](Request&, Responder& responder) -> Task<> {
+      responder.send(Response::text("hello"));
+      co_return;
+    });
+    router.add("POST", "/echo", [](Request& request, Responder& responder) -> Task<> {
+      auto body = co_await request.body.all();
+      responder.send(Response::text(std::move(body)));
+    });
+    router.add("POST", "/ignore", [](Request&, Responder& responder) -> Task<> {
+      responder.send(Response::text("ignored"));
+      co_return;
+    });
+    router.add("GET", "/show", [](Request& request, Responder& responder) -> Task<> {
+      responder.send(Response::text(fmt::format(
+          "{} {} q={} host={} peer={}", request.method, request.path, request.query.get("q").value_or("-"),
+          request.headers.get("host").value_or("-"), request.peer.address)));
+      co_return;
+    });
+    router.add("GET", "/forever", [this](Request&, Responder&) -> Task<> {
+      entered.open();
+      struct Leaving {
+        Latch& latch;
+        ~Leaving() { latch.open(); }
+      } leaving{left};
+      Signal never;
+      co_await never.wait();
+    });
+    router.add("GET", "/when-told", [this](Request&, Responder& responder) -> Task<> {
+      entered.open();
+      co_await go.wait();
+      responder.send(Response::text("done"));
+    });
+  }
+  ~ServerTest() override { stop(); }
+
+  std::uint16_t start() {
+    server = std::make_unique<Server>(settings, router.handler());
+    return server->listen({.host = "127.0.0.1"});
+  }
+  void stop() {
+    if (server) run_blocking(server->stop(Duration{0}));
+    server.reset();
+  }
+  std::string exchange(std::string_view request) {
+    if (!server) start();
+    RawClient client{server->port()};
+    client.send(request);
+    return client.response();
+  }
+
+  ServerSettings settings{.threads = 2};
+  Router router;
+  std::unique_ptr<Server> server;
+  Latch entered, left;
+  Signal go;
+};
 
 }  // namespace tow::http

@@ -54,19 +54,12 @@ class TlsServer {
   explicit TlsServer(const Certificate& certificate) : context_{SSL_CTX_new(TLS_server_method())} {
     SSL_CTX_use_certificate(context_, certificate.certificate);
     SSL_CTX_use_PrivateKey(context_, certificate.key);
-    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in name{
-        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-    socklen_t size = sizeof name;
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&name), size);
-    ::listen(listener_, 16);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&name), &size);
-    port = ntohs(name.sin_port);
+    listener_ = listen_on_loopback(port);
     thread_ = std::jthread{[this] { run(); }};
   }
   ~TlsServer() {
     ending_ = true;
-    RawClient{port};  // wakes accept()
+    const RawClient waking{port};  // accept() returns
     thread_.join();
     ::close(listener_);
     SSL_CTX_free(context_);
