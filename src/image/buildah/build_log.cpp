@@ -6,12 +6,38 @@
 
 #include <algorithm>
 
+#include "base/ids.hpp"
+
 namespace tow::image::buildah {
 namespace {
 
 constexpr std::size_t kLastLines = 25;
 /// Shorter values are masked nowhere: they would tear holes into every line.
 constexpr std::size_t kShortestSecret = 6;
+
+/// A line of the end of a log, in words for people; empty for what only repeats another one.
+std::string explain(const std::string& line) {
+  static const RE2 repeated{R"re(level=error msg="(?:exit status|\+\(UNHANDLED))re"};
+  static const RE2 at_step{R"re((?i)^error:? building at STEP ".*?": (?:while running runtime: )?(.*)$)re"};
+  static const RE2 absent{
+      R"re(checking on sources under ".*copier: stat: \[?"/?([^"]*)"\]?: no such file)re"};
+  static const RE2 unknown{R"re(Unknown instruction: "([^"]*)")re"};
+  static const RE2 error{R"re(^Error: (.*)$)re"};
+  if (RE2::PartialMatch(line, repeated)) return {};
+  std::string part;
+  if (RE2::PartialMatch(line, absent, &part)) return fmt::format("\"{}\" is not in the repository", part);
+  if (RE2::PartialMatch(line, unknown, &part)) {
+    static const std::vector<std::string> known = {
+        "ADD",    "ARG",   "CMD",         "COPY",  "ENTRYPOINT", "ENV",
+        "EXPOSE", "FROM",  "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
+        "RUN",    "SHELL", "STOPSIGNAL",  "USER",  "VOLUME",     "WORKDIR"};
+    const auto meant = nearest(part, known);
+    return fmt::format("there is no instruction {}{}", part,
+                       meant.empty() ? "" : "; did you mean " + meant + "?");
+  }
+  if (RE2::FullMatch(line, at_step, &part) || RE2::FullMatch(line, error, &part)) return part;
+  return line;
+}
 
 }  // namespace
 
@@ -65,14 +91,8 @@ void BuildLog::line(std::string_view raw) {
 std::string BuildLog::failure(std::string_view what) const {
   std::string text{what};
   if (!step_.empty()) text += " at " + step_;
-  for (const auto& line : last_) {
-    // buildah repeats the whole step in its own error, and says again how it ended.
-    static const RE2 repeated{R"re(^(?:time="[^"]*" )?level=error msg="exit status)re"};
-    if (RE2::PartialMatch(line, repeated)) continue;
-    static const RE2 own{R"re(^error building at STEP ".*": (.*)$)re"};
-    std::string reason;
-    text += "\n  " + (RE2::FullMatch(line, own, &reason) ? reason : line);
-  }
+  for (const auto& line : last_)
+    if (const auto said = explain(line); !said.empty()) text += "\n  " + said;
   return text;
 }
 

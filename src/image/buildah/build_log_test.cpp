@@ -18,12 +18,37 @@ TEST(BuildLog, AFailureShowsTheStepAndItsLastLines) {
   for (const char* line :
        {"STEP 1/3: FROM towpath/node:12", "STEP 2/3: RUN npm ci", "added 3 packages", "--> 0123456789a",
         "STEP 3/3: RUN npm run build", "src/a.ts(1,1): error TS1", "",
-        "error building at STEP \"RUN npm run build\": error while running runtime: exit status 2",
+        "Error: building at STEP \"RUN npm run build\": while running runtime: exit status 2",
         "time=\"2026-01-01T00:00:00Z\" level=error msg=\"exit status 2\""})
     logged.log.line(line);
   EXPECT_EQ(logged.log.failure("the build failed"),
             "the build failed at step 3/3: RUN npm run build\n  src/a.ts(1,1): error TS1\n"
-            "  error while running runtime: exit status 2");
+            "  exit status 2");
+}
+
+TEST(BuildLog, WhatBuildahSaysIsPutIntoWords) {
+  const struct {
+    const char* line;
+    const char* says;
+  } cases[] = {
+      {"Error: building at STEP \"COPY package.json .\": checking on sources under \"/x/y\": copier: stat: "
+       "\"/package.json\": no such file or directory",
+       "\n  \"package.json\" is not in the repository"},
+      {"Error: building at STEP \"COPY *.txt /x/\": checking on sources under \"/x\": Rel: can't make  "
+       "relative to "
+       "/x; copier: stat: [\"/*.txt\"]: no such file or directory",
+       "\n  \"*.txt\" is not in the repository"},
+      {"Error: building at STEP \"RUNN \": Build error: Unknown instruction: \"RUNN\" "
+       "&imagebuilder.Step{Env:[]",
+       "\n  there is no instruction RUNN; did you mean RUN?"},
+      {"Error: no FROM statement found", "\n  no FROM statement found"},
+      {"time=\"x\" level=error msg=\"+(UNHANDLED LOGLEVEL) &imagebuilder.Step{}\"", ""},
+  };
+  for (const auto& one : cases) {
+    Logged logged;
+    logged.log.line(one.line);
+    EXPECT_EQ(logged.log.failure("failed"), std::string{"failed"} + one.says);
+  }
 }
 
 TEST(BuildLog, OnlyTheLastLinesAreShown) {

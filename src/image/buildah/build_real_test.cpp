@@ -2,6 +2,7 @@
 // Builds with the real buildah: what goes in, what comes out, and what is said when it fails.
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 
@@ -203,6 +204,41 @@ TEST_F(RealImages, WhatLeavesTheRepositoryIsRefused) {
   const auto error = error_of([&] { build(request()); });
   ASSERT_TRUE(error);
   EXPECT_NE(error->message().find("passwd -> /etc/passwd"), std::string::npos) << error->message();
+}
+
+TEST_F(RealImages, APathThatIsMeantRelativeToTheComponentIsExplained) {
+  write("web/Containerfile", "FROM towpath/base:12\nCOPY package.json ./\n");
+  write("web/package.json", "{}");
+  auto wanted = request();
+  wanted.component_path = "web";
+  const auto error = error_of([&] { build(wanted); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(
+      error->message(),
+      "the build failed at step 2/2: COPY package.json ./\n  \"package.json\" is not in the repository\n"
+      "  Paths in a Containerfile are relative to the repository; write web/package.json");
+}
+
+TEST_F(RealImages, SeveralBuildAtTheSameTime) {
+  write("Containerfile", "FROM towpath/base:12\nARG N\nRUN echo $N > /n\nRUN sleep 0.3; cat /n\n");
+  run_blocking([](RealImages& self) -> Task<> {
+    co_await with_scope("test", [&](Scope& scope) -> Task<> {
+      std::vector<std::string> ids(4);
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        auto wanted = self.request();
+        wanted.project = "p" + std::to_string(i);
+        wanted.arguments["N"] = wanted.id;
+        scope.spawn([](RealImages& test, BuildRequest request, std::string& out) -> Task<> {
+          const auto built = co_await test.images_->build(std::move(request), test.sink());
+          out = built.image.id;
+        }(self, std::move(wanted), ids[i]));
+      }
+      co_await scope.join();
+      std::ranges::sort(ids);
+      EXPECT_FALSE(ids.front().empty());
+      EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
+    });
+  }(*this));
 }
 
 TEST_F(RealImages, AnUnknownBaseIsNamed) {

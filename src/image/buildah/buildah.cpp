@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 
@@ -88,6 +89,19 @@ BuildCommand prepare(const Source& source, const BuildRequest& request, const La
   return build;
 }
 
+/// People write the paths of COPY relative to the Containerfile, as other tools take them.
+void add_hint(const Error& error, const BuildRequest& request) {
+  static const RE2 absent{R"re("([^"]*)" is not in the repository)re"};
+  std::string path;
+  std::error_code ignored;
+  const auto& component = request.component_path;
+  if (component.empty() || !RE2::PartialMatch(error.message(), absent, &path)) return;
+  if (!std::filesystem::exists(request.context / component / path, ignored)) return;
+  throw Error{error.code(),
+              fmt::format("{}\n  Paths in a Containerfile are relative to the repository; write {}",
+                          error.message(), (component / path).string())};
+}
+
 class BuildahImages final : public Images {
  public:
   explicit BuildahImages(Settings settings) : workshop_{std::move(settings)} {}
@@ -129,6 +143,8 @@ Task<> BuildahImages::ensure_images(const Source& source, const BuildRequest& re
 Task<BuildResult> BuildahImages::build(BuildRequest request, ProgressSink progress) {
   check(request, workshop_.layout());
   const auto source = read_source(request);
+  check_supported(source.text,
+                  source.file.empty() ? "" : source.file.lexically_relative(request.context).string());
   co_await pool_.run([&] { check_links(request.context); });
   co_await ensure_images(source, request, progress);
   // While images are collected, a build could lose the layers that it found in the cache.
@@ -140,7 +156,13 @@ Task<BuildResult> BuildahImages::build(BuildRequest request, ProgressSink progre
     std::vector<std::string> secrets;
     for (const auto& [unused, value] : request.secrets) secrets.push_back(value);
     BuildLog log{progress, std::move(secrets)};
-    const auto id = co_await workshop_.build(prepare(source, request, workshop_.layout()), log);
+    std::string id;
+    try {
+      id = co_await workshop_.build(prepare(source, request, workshop_.layout()), log);
+    } catch (const Error& error) {
+      add_hint(error, request);
+      throw;
+    }
     for (const auto& step : log.from_cache()) storage_.mark_used(step);
     const auto stored = storage_.resolve(id);
     if (!stored) throw fail(Code::Internal, "the image {} was built, but is not in the storage", id);

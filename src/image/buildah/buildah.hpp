@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "image/image.hpp"
 
@@ -33,6 +34,8 @@ struct Settings {
   /// http_proxy, https_proxy, no_proxy and the like, for builds and for fetching.
   std::map<std::string, std::string> proxy;
 
+  /// Registries that speak HTTP without TLS, as "host:port".
+  std::vector<std::string> plain_registries;
   /// Until a registry that does not answer counts as unreachable.
   Duration registry_deadline = std::chrono::seconds{20};
   /// Until a fetch that is under way is given up.

@@ -56,7 +56,12 @@ std::string seconds(TimePoint time) {
 }
 
 std::vector<std::string> skopeo(const Layout& layout) {
-  return {"skopeo", "--policy", (layout.configuration / "policy.json").string(), "--registries.d",
+  return {"skopeo",
+          "--registries-conf",
+          (layout.configuration / "registries.conf").string(),
+          "--policy",
+          (layout.configuration / "policy.json").string(),
+          "--registries.d",
           (layout.configuration / "empty").string()};
 }
 
@@ -89,6 +94,8 @@ std::map<std::string, std::string> configuration_files(const Settings& settings,
                           "\"\nrunroot = \"" + layout.storage_run.string() + "\"\n";
   files["registries.conf"] =
       "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n";
+  for (const auto& registry : settings.plain_registries)
+    files["registries.conf"] += "[[registry]]\nlocation = \"" + registry + "\"\ninsecure = true\n";
   files["policy.json"] = "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n";
   if (settings.trust_host_certificates || !settings.npm_registry.empty()) {
     files["npmrc"] = "";

@@ -83,7 +83,8 @@ TEST(Commands, FetchingAndRemoving) {
   EXPECT_EQ(
       describe(fetch_command(with, layout(with), "docker.io/library/nginx:1")),
       std::string{kIsolated} +
-          "skopeo --policy /data/images/configuration/policy.json --registries.d "
+          "skopeo --registries-conf /data/images/configuration/registries.conf --policy "
+          "/data/images/configuration/policy.json --registries.d "
           "/data/images/configuration/empty copy --quiet docker://docker.io/library/nginx:1 "
           "'containers-storage:[overlay@/data/images/storage+/run/t/storage]docker.io/library/nginx:1'");
   EXPECT_EQ(describe(remove_containers_command(with, layout(with), {"c1", "c2"})),

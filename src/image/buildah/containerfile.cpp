@@ -7,6 +7,8 @@
 #include <cctype>
 #include <set>
 
+#include "base/error.hpp"
+
 namespace tow::image::buildah {
 namespace {
 
@@ -95,6 +97,25 @@ std::vector<std::string> images_of(std::string_view containerfile,
     }
   }
   return images;
+}
+
+void check_supported(std::string_view containerfile, std::string_view name) {
+  static const RE2 here_document{
+      R"re((?i)^\s*(RUN|COPY|ADD)\s(?:.*\s)?<<-?["']?[A-Za-z_]\w*["']?(?:\s|$))re"};
+  int number = 0;
+  while (!containerfile.empty()) {
+    const auto end = std::min(containerfile.find('\n'), containerfile.size());
+    const std::string line{containerfile.substr(0, end)};
+    containerfile.remove_prefix(std::min(end + 1, containerfile.size()));
+    ++number;
+    std::string instruction;
+    if (RE2::PartialMatch(line, here_document, &instruction))
+      throw fail(
+          Code::Unsupported,
+          "{}:{}: here-documents ({} <<…) are not supported by the buildah of Debian 12; join commands with "
+          "&& and \\, or put them into a script",
+          name, number, instruction);
+  }
 }
 
 std::string salt_stages(std::string_view containerfile) {

@@ -14,6 +14,9 @@ namespace tow::image::buildah {
 std::vector<std::string> images_of(std::string_view containerfile,
                                    const std::map<std::string, std::string>& arguments);
 
+/// Throws Error{Unsupported} with the line for what Debian's buildah would take for something else.
+void check_supported(std::string_view containerfile, std::string_view name);
+
 inline constexpr std::string_view kSaltArgument = "TOWPATH_PROJECT";
 /// The same file with an argument declared in every stage, so that steps are found in the cache only by
 /// builds that give it the same value.

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.hpp"
+
 namespace tow::image::buildah {
 namespace {
 
@@ -38,6 +40,21 @@ TEST(Containerfile, NamesTheImagesItNeeds) {
               one.images)
         << one.reason;
   }
+}
+
+TEST(Containerfile, HereDocumentsAreRefusedByTheirLine) {
+  for (const char* text :
+       {"FROM a\nRUN <<EOF\necho\nEOF\n", "FROM a\nCOPY <<-\"X\" /x\n", "FROM a\nrun cat <<E > b\n"}) {
+    try {
+      check_supported(text, "web/Containerfile");
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::Unsupported);
+      EXPECT_NE(error.message().find("web/Containerfile:2:"), std::string::npos) << error.message();
+    }
+  }
+  EXPECT_NO_THROW(
+      check_supported("FROM a\nRUN echo $((1 << n)) $((1<<2)); bash -c 'cat <<< x'\n# RUN <<EOF\n", "C"));
 }
 
 TEST(Containerfile, EveryStageGetsTheSalt) {
