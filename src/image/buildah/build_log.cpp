@@ -82,8 +82,10 @@ void BuildLog::line(std::string_view raw) {
     if (last_.size() == kLastLines) last_.pop_front();
     last_.push_back(text);
   }
-  if (text.contains("no space left on device") || text.contains("No space left on device") ||
-      text.contains("disk quota exceeded"))
+  // buildah tells of the temporary file of a layer that could not be written, and not why.
+  static const RE2 unwritten{R"(storing layer .* to file: io: read/write on closed pipe)"};
+  if (RE2::PartialMatch(text, unwritten) || text.contains("no space left on device") ||
+      text.contains("No space left on device") || text.contains("disk quota exceeded"))
     disk_full_ = true;
   if (sink_) sink_(text);
 }

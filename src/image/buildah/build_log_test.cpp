@@ -90,6 +90,9 @@ TEST(BuildLog, AFullDiskIsNoticed) {
   EXPECT_FALSE(logged.log.disk_full());
   logged.log.line("write /x: no space left on device");
   EXPECT_TRUE(logged.log.disk_full());
+  Logged hidden;
+  hidden.log.line("Error: x: storing layer \"fa40\" to file: io: read/write on closed pipe");
+  EXPECT_TRUE(hidden.log.disk_full());
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ Task<std::string> Workshop::build(const BuildCommand& build, BuildLog& log) cons
     throw Error{Code::Timeout, log.failure(fmt::format("the build did not end within {}, and was stopped",
                                                        to_string(build.deadline)))};
   if (!outcome.ok()) {
-    if (log.disk_full()) throw Error{Code::Exhausted, log.failure("the disk is full; the build failed")};
+    if (log.disk_full()) throw Error{Code::Exhausted, log.failure("the disk is full, and the build failed")};
     throw Error{Code::Invalid, log.failure("the build failed")};
   }
   auto id = read_file(build.id_file);
