@@ -96,7 +96,13 @@ struct Platform::Parts {
 
   tow::Platform::Spec read_platform() const {
     const auto record = store->snapshot()->get(key<tow::Platform>({}, std::string{kPlatform}));
-    return record ? decode<tow::Platform>(record).spec : tow::Platform::Spec{};
+    return record ? decode<tow::Platform>(record).spec : first_platform();
+  }
+  /// What the settings are before anybody has changed them.
+  tow::Platform::Spec first_platform() const {
+    tow::Platform::Spec spec;
+    spec.trust_host_certificates = settings.trust_host_certificates;
+    return spec;
   }
   engine::local::Settings with_functions(engine::local::Settings made) {
     made.internal_proxy_port = [this] { return router->internal_port(); };
@@ -189,10 +195,8 @@ struct Platform::Parts {
 
 Task<> Platform::Parts::ensure_platform() {
   if (!store->snapshot()->get(key<tow::Platform>({}, std::string{kPlatform}))) {
-    tow::Platform::Spec spec;
-    spec.trust_host_certificates = settings.trust_host_certificates;
     store::Transaction transaction;
-    transaction.create(draft<tow::Platform>({}, std::string{kPlatform}, spec));
+    transaction.create(draft<tow::Platform>({}, std::string{kPlatform}, first_platform()));
     co_await store->commit(std::move(transaction));
   }
 }
