@@ -110,6 +110,7 @@ Task<> Runtime::State::watch(std::shared_ptr<State> self, std::string kind) {
 
 Task<> Runtime::State::tick(std::shared_ptr<State> self) {
   while (true) {
+    const auto before = settings.clock.now();
     dispatch(self);
     std::optional<TimePoint> next;
     {
@@ -117,7 +118,8 @@ Task<> Runtime::State::tick(std::shared_ptr<State> self) {
       for (const auto& runner : runners)
         if (const auto due = runner.queue.next(); due && (!next || *due < *next)) next = due;
     }
-    if (!next) {
+    // What was due and was not taken waits for one that runs to end, not for time.
+    if (!next || *next <= before) {
       co_await changed.wait();
       continue;
     }

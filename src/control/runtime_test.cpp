@@ -125,6 +125,26 @@ TEST(Runtime, RunsNoMoreAtOnceThanItMayAndNoKeyTwice) {
   });
 }
 
+TEST(Runtime, WhatIsDueWaitsForAFreePlaceWithoutTurningInCircles) {
+  Bench bench;
+  std::map<std::string, int> calls;
+  const auto reconcile = [&](Key key) -> Task<Outcome> {
+    ++calls[key.name];
+    if (key.name == "slow") co_await bench.clock.sleep(seconds{10});
+    co_return Outcome{.again = key.name == "slow" ? std::nullopt : std::optional<Duration>{seconds{1}}};
+  };
+  bench.run(1, reconcile, [&]() -> Task<> {
+    co_await bench.create("quick");
+    co_await bench.create("slow");
+    co_await bench.advance(seconds{5});
+    EXPECT_EQ(calls, (std::map<std::string, int>{{"quick", 1}, {"slow", 1}}));
+    co_await bench.advance(seconds{5});
+    EXPECT_EQ(calls["quick"], 2) << "it was due for long";
+    co_await bench.create("slow-2");
+    bench.clock.advance(seconds{1});  // something is due when it stops
+  });
+}
+
 TEST(Runtime, StoppingCancelsWhatRuns) {
   struct Guard {
     bool& flag;
