@@ -14,6 +14,7 @@
 #include "deploy/deploy.hpp"
 #include "engine/fake/fake.hpp"
 #include "image/fake/fake.hpp"
+#include "model/identity.hpp"
 #include "model/project.hpp"
 #include "route/fake/fake.hpp"
 #include "store/memory/memory.hpp"
