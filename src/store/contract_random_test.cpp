@@ -170,6 +170,7 @@ std::map<StoreRevision, Entities> follow(Store& store, const Filter& filter) {
     for (const auto& change : run_blocking(watch->next())) {
       EXPECT_GE(change.revision, last) << "in order";
       last = change.revision;
+      EXPECT_GE(store.snapshot()->revision(), last) << "who is told of a change can read it";
       if (change.type == Change::Type::Put)
         now[change.record->key] = as_entity(*change.record);
       else

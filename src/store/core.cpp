@@ -15,9 +15,9 @@ class Core final : public Store {
         log_{std::move(log)},
         ledger_{*log_, is_cold_, *settings.clock} {
     feed_ = std::make_shared<Feed>(settings.feed, ledger_.last_revision(),
-                                   [this](Sequence after, Filter filter, std::size_t limit) {
-                                     return read([this, after, filter = std::move(filter), limit] {
-                                       return log_->changes(after, filter, limit);
+                                   [this](Sequence after, Sequence end, Filter filter, std::size_t limit) {
+                                     return read([this, after, end, filter = std::move(filter), limit] {
+                                       return log_->changes(after, end, filter, limit);
                                      });
                                    });
     ledger_.set_feed(feed_);

@@ -27,13 +27,14 @@ class Feed::Reader final : public Watch {
   Task<std::vector<Change>> next() override {
     std::vector<Change> found;
     for (;;) {
-      const auto taken = feed_->take(*this, found);
+      Sequence end = 0;
+      const auto taken = feed_->take(*this, found, end);
       if (taken == Taken::Some) co_return found;
       if (taken == Taken::Nothing) {
         co_await signal_.wait();
         continue;
       }
-      auto page = co_await feed_->history_(position_, filter_, feed_->limits_.batch);
+      auto page = co_await feed_->history_(position_, end, filter_, feed_->limits_.batch);
       position_ = page.next;
       if (!page.changes.empty()) co_return std::move(page.changes);
     }
@@ -51,9 +52,18 @@ class Feed::Reader final : public Watch {
 };
 
 Feed::Feed(FeedLimits limits, StoreRevision last, History history)
-    : limits_{limits}, history_{std::move(history)}, floor_{end_of(last)}, last_{end_of(last)} {}
+    : limits_{limits},
+      history_{std::move(history)},
+      floor_{end_of(last)},
+      last_{end_of(last)},
+      expected_{last_} {}
 
 Feed::~Feed() = default;
+
+void Feed::expect(StoreRevision last) {
+  const std::lock_guard lock{mutex_};
+  expected_ = end_of(last);
+}
 
 void Feed::publish(std::span<const Logged> changes, StoreRevision last) {
   const std::lock_guard lock{mutex_};
@@ -64,18 +74,20 @@ void Feed::publish(std::span<const Logged> changes, StoreRevision last) {
     ring_.push_back({sequence, change, relabelled ? before : nullptr, weight(*change.record)});
     bytes_ += ring_.back().weight;
   }
-  const auto known = last_;
   last_ = end_of(last);
+  expected_ = std::max(expected_, last_);
   for (Reader* reader : readers_) {
-    if (!reader->waiting_ || reader->position_ != known) continue;
-    const bool concerned = std::any_of(
-        ring_.begin() + static_cast<std::ptrdiff_t>(first), ring_.end(),
-        [&](const Item& item) { return seen_through(reader->filter_, item.change, item.before); });
+    if (!reader->waiting_) continue;
+    const auto concerns = [&](const Item& item) {
+      return item.sequence > reader->position_ && seen_through(reader->filter_, item.change, item.before);
+    };
+    const bool concerned =
+        std::any_of(ring_.begin() + static_cast<std::ptrdiff_t>(first), ring_.end(), concerns);
     if (concerned) {
       reader->waiting_ = false;
       reader->signal_.notify();
     } else {
-      reader->position_ = last_;
+      reader->position_ = std::max(reader->position_, last_);
     }
   }
   evict();
@@ -104,21 +116,22 @@ std::unique_ptr<Watch> Feed::watch(StoreRevision from, Filter filter) {
   return reader;
 }
 
-Feed::Taken Feed::take(Reader& reader, std::vector<Change>& out) {
+Feed::Taken Feed::take(Reader& reader, std::vector<Change>& out, Sequence& end) {
   const std::lock_guard lock{mutex_};
   if (closed_) throw Error{Code::Unavailable, "the store is closing"};
-  if (reader.position_ > last_)
+  if (reader.position_ > expected_)
     throw WatchLost{fmt::format("revision {} has not been reached yet (the last one is {}): list again",
                                 revision_of(reader.position_), revision_of(last_))};
   if (reader.position_ < floor_) {
     const auto behind = revision_of(floor_) - revision_of(reader.position_);
     if (reader.live_ && behind > limits_.lag)
       throw WatchLost{fmt::format("the watcher is too slow, {} revisions behind: list again", behind)};
+    end = last_;
     return Taken::Behind;
   }
   reader.live_ = true;
   auto item = std::ranges::upper_bound(ring_, reader.position_, {}, &Item::sequence);
-  Sequence end = last_;
+  end = std::max(last_, reader.position_);
   for (; item != ring_.end(); ++item) {
     const auto revision = revision_of(item->sequence);
     if (out.size() >= limits_.batch && revision != out.back().revision) {

@@ -21,12 +21,15 @@ struct FeedLimits {
 
 class Feed : public std::enable_shared_from_this<Feed> {
  public:
-  /// Reads older changes; throws WatchLost when they are compacted. Not called after close().
-  using History = std::function<Task<Log::Page>(Sequence after, Filter filter, std::size_t limit)>;
+  /// Reads older changes as Log::changes() does. Not called after close().
+  using History =
+      std::function<Task<Log::Page>(Sequence after, Sequence end, Filter filter, std::size_t limit)>;
 
   Feed(FeedLimits limits, StoreRevision last, History history);
   ~Feed();
 
+  /// Revisions up to this one may be durable any moment, and be read before they are published.
+  void expect(StoreRevision last);
   /// Makes known what has become durable. Called in order of revisions.
   void publish(std::span<const Logged> changes, StoreRevision last);
   /// Throws nothing: what is wrong with `from` is said by the first next().
@@ -48,7 +51,8 @@ class Feed : public std::enable_shared_from_this<Feed> {
   };
   enum class Taken { Some, Nothing, Behind };
 
-  Taken take(Reader& reader, std::vector<Change>& out);
+  /// `end` is how far it may read on in history when it is behind.
+  Taken take(Reader& reader, std::vector<Change>& out, Sequence& end);
   void evict();
   void drop_oldest();
 
@@ -59,6 +63,7 @@ class Feed : public std::enable_shared_from_this<Feed> {
   std::size_t bytes_ = 0;
   Sequence floor_;  // the ring has everything after it
   Sequence last_;   // and up to here
+  Sequence expected_;
   std::vector<Reader*> readers_;
   bool closed_ = false;
 };

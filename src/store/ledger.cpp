@@ -52,6 +52,7 @@ void Ledger::commit(std::span<Commit* const> batch) {
       }
     }
     if (!stage.changes().empty()) {
+      if (feed_) feed_->expect(stage.last());
       log_.append(stage.changes(), stage.now());
       publish(stage);
     }

@@ -66,13 +66,14 @@ class Log {
   virtual std::vector<RecordPtr> list_at(const Filter& filter, StoreRevision revision) const = 0;
   virtual std::vector<Change> history(const Key& key, std::size_t limit) const = 0;
   virtual StoreRevision revision_at(TimePoint time) const = 0;
-  /// What a watcher with this filter has to see of the changes after `after`: whole transactions, in order,
-  /// until there are about `limit` or a slice of the log has been searched. Throws WatchLost.
+  /// What a watcher with this filter has to see of the changes after `after`, up to `end`: whole
+  /// transactions, in order, until there are about `limit` or a slice of the log has been searched. Throws
+  /// WatchLost.
   struct Page {
     std::vector<Change> changes;
     Sequence next;  // go on after this one
   };
-  virtual Page changes(Sequence after, const Filter& filter, std::size_t limit) const = 0;
+  virtual Page changes(Sequence after, Sequence end, const Filter& filter, std::size_t limit) const = 0;
 
   /// What came before (not: at) this revision is forgotten; 0 when nothing is.
   virtual StoreRevision compacted() const = 0;

@@ -88,18 +88,19 @@ class MemoryLog final : public Log {
     return last;
   }
 
-  Page changes(Sequence after, const Filter& filter, std::size_t limit) const override {
+  Page changes(Sequence after, Sequence end, const Filter& filter, std::size_t limit) const override {
     const std::shared_lock lock{mutex_};
     check(revision_of(after));
-    Page page{.changes = {}, .next = after};
-    for (auto each = versions_.upper_bound(after); each != versions_.end(); ++each) {
+    Page page{.changes = {}, .next = end};
+    for (auto each = versions_.upper_bound(after); each != versions_.end() && each->first <= end; ++each) {
       const auto& [sequence, version] = *each;
-      if (page.changes.size() >= limit && revision_of(sequence) != page.changes.back().revision) break;
+      if (page.changes.size() >= limit && revision_of(sequence) != page.changes.back().revision) {
+        page.next = end_of(revision_of(sequence) - 1);
+        break;
+      }
       if (auto seen = seen_through(filter, version.change, before(sequence)))
         page.changes.push_back(std::move(*seen));
-      page.next = sequence;
     }
-    page.next = end_of(revision_of(page.next));
     return page;
   }
 

@@ -33,7 +33,7 @@ class SqliteLog final : public Log {
   std::vector<RecordPtr> list_at(const Filter& filter, StoreRevision revision) const override;
   std::vector<Change> history(const Key& key, std::size_t limit) const override;
   StoreRevision revision_at(TimePoint time) const override;
-  Page changes(Sequence after, const Filter& filter, std::size_t limit) const override;
+  Page changes(Sequence after, Sequence end, const Filter& filter, std::size_t limit) const override;
 
   StoreRevision compacted() const override;
   void begin_compact(StoreRevision horizon) override;

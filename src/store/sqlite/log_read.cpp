@@ -233,25 +233,30 @@ StoreRevision SqliteLog::revision_at(TimePoint time) const {
   return last;
 }
 
-Log::Page SqliteLog::changes(Sequence after, const Filter& filter, std::size_t limit) const {
+Log::Page SqliteLog::changes(Sequence after, Sequence end, const Filter& filter, std::size_t limit) const {
   const Reader reader{*this};
   const ReadTransaction together{*reader};
   check_kept(*reader, revision_of(after));
   static const std::string sql = select(
-      "FROM version v CROSS JOIN entity e ON e.id = v.entity WHERE v.sequence > ?1 ORDER BY v.sequence");
+      "FROM version v CROSS JOIN entity e ON e.id = v.entity WHERE v.sequence > ?1 AND v.sequence <= ?2 "
+      "ORDER BY v.sequence");
   static const std::string earlier = select(
       "FROM version v JOIN entity e ON e.id = v.entity WHERE v.sequence = (SELECT max(b.sequence) FROM "
       "version b, "
       "version n WHERE n.sequence = ?1 AND b.entity = n.entity AND b.sequence < ?1)");
-  Page page{.changes = {}, .next = after};
+  Page page{.changes = {}, .next = end};
   std::size_t seen = 0;
-  auto rows = reader->rows(sql, after);
+  StoreRevision revision = revision_of(after);
+  auto rows = reader->rows(sql, after, end);
   while (rows.next()) {
     const Sequence sequence = read_sequence(rows);
-    const bool begins = revision_of(sequence) != revision_of(page.next);
-    if (begins && (seen >= kSearchAtOnce || page.changes.size() >= limit)) break;
+    const bool enough = seen >= kSearchAtOnce || page.changes.size() >= limit;
+    if (enough && revision_of(sequence) != revision) {
+      page.next = end_of(revision);
+      break;
+    }
     ++seen;
-    page.next = sequence;
+    revision = revision_of(sequence);
     if (!filter.kind.empty() && filter.kind != rows.text(0)) continue;
     if (!filter.project.empty() && filter.project != rows.text(1)) continue;
     const auto change = read_change(rows);
@@ -261,7 +266,6 @@ Log::Page SqliteLog::changes(Sequence after, const Filter& filter, std::size_t l
       before = first(reader->rows(earlier, sequence));
     if (auto found = seen_through(filter, change, before)) page.changes.push_back(std::move(*found));
   }
-  page.next = end_of(revision_of(page.next));
   return page;
 }
 
