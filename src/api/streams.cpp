@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations that go on: streams as server-sent events, terminals as WebSockets.
 #include <charconv>
+#include <deque>
 
 #include "api/state.hpp"
 #include "http/problem.hpp"
@@ -61,27 +62,32 @@ namespace {
 
 // Binary messages are bytes of the terminal; text messages are JSON: {"resize":{"columns":80,"rows":24}},
 // {"close":true} from the caller, {"exit":0} or {"error":{…}} to it.
+// A read of a WebSocket that is cancelled ends the whole socket, and whoever serves a terminal may stop
+// reading at any moment. So one task of ours reads, and read() takes what it has read.
 class SocketTerminal final : public Terminal {
  public:
   explicit SocketTerminal(http::WebSocket& socket) : socket_{socket} {}
 
+  Task<> pump() {
+    try {
+      while (auto message = co_await socket_.read()) {
+        inputs_.push_back(input_of(std::move(*message)));
+        arrived_.notify();
+      }
+    } catch (const std::exception&) {
+      // However the caller went, it is gone.
+    }
+    gone_ = true;
+    arrived_.notify();
+  }
+
   Task<std::optional<Input>> read() override {
-    auto message = co_await socket_.read();
-    if (!message) co_return std::nullopt;
-    Input input;
-    if (message->kind == http::WebSocket::Kind::Binary) {
-      input.bytes = std::move(message->data);
-      co_return input;
+    while (inputs_.empty()) {
+      if (gone_) co_return std::nullopt;
+      co_await arrived_.wait();
     }
-    const Node control = parse_json(message->data);
-    if (const Node* size = control.find("resize")) {
-      const Node* columns = size->find("columns");
-      const Node* rows = size->find("rows");
-      if (columns && rows && columns->integer() && rows->integer())
-        input.size = {static_cast<int>(*columns->integer()), static_cast<int>(*rows->integer())};
-    }
-    if (const Node* close = control.find("close"); close && close->boolean())
-      input.closed = *close->boolean();
+    auto input = std::move(inputs_.front());
+    inputs_.pop_front();
     co_return input;
   }
 
@@ -90,7 +96,28 @@ class SocketTerminal final : public Terminal {
   }
 
  private:
+  static Input input_of(http::WebSocket::Message message) {
+    Input input;
+    if (message.kind == http::WebSocket::Kind::Binary) {
+      input.bytes = std::move(message.data);
+      return input;
+    }
+    const Node control = parse_json(message.data);
+    if (const Node* size = control.find("resize")) {
+      const Node* columns = size->find("columns");
+      const Node* rows = size->find("rows");
+      if (columns && rows && columns->integer() && rows->integer())
+        input.size = {static_cast<int>(*columns->integer()), static_cast<int>(*rows->integer())};
+    }
+    if (const Node* close = control.find("close"); close && close->boolean())
+      input.closed = *close->boolean();
+    return input;
+  }
+
   http::WebSocket& socket_;
+  std::deque<Input> inputs_;
+  Signal arrived_;
+  bool gone_ = false;
 };
 
 }  // namespace
@@ -100,16 +127,19 @@ Task<> Api::State::terminal(const AnyOperation& operation, Call call, Node input
   auto socket = co_await responder.accept();
   SocketTerminal terminal{*socket};
   co_await record_event(call, operation.name, to_json(input));
-  std::string last;
-  try {
-    const int code = co_await operation.terminal(call, input, terminal);
-    last = to_json(Node::Map{{"exit", code}});
-  } catch (const Error& error) {
-    if (error.code() == Code::Cancelled) throw;
-    last = "{\"error\":" + http::problem(error).body + "}";
-  }
-  co_await socket->write(http::WebSocket::Kind::Text, last);
-  co_await socket->close();
+  co_await with_scope("terminal", [&](Scope& scope) -> Task<> {
+    scope.spawn([&]() -> Task<> { co_await terminal.pump(); });
+    std::string last;
+    try {
+      const int code = co_await operation.terminal(call, input, terminal);
+      last = to_json(Node::Map{{"exit", code}});
+    } catch (const Error& error) {
+      if (error.code() == Code::Cancelled) throw;
+      last = "{\"error\":" + http::problem(error).body + "}";
+    }
+    co_await socket->write(http::WebSocket::Kind::Text, last);
+    co_await socket->close();
+  });
 }
 
 }  // namespace tow::api

@@ -28,6 +28,7 @@ void add_settings(CLI::App* command, const std::shared_ptr<ServerSettings>& s) {
       ->add_option("--internal-port", s->internal_port,
                    "Port on which the proxy takes what services are asked")
       ->capture_default_str();
+  command->add_option("--images", s->images, "Image store and build caches, of one server at a time; else in the data directory");
   command->add_option("--oci-runtime", s->oci_runtime,
                       "OCI runtime by name; else crun, where it accepts the machine, or runc");
   command->add_flag("--trust-host-certificates", s->trust_host_certificates,

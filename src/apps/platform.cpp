@@ -51,7 +51,7 @@ std::unique_ptr<store::Store> open_store(const ServerSettings& settings, const C
 
 image::buildah::Settings image_settings(const ServerSettings& settings, const tow::Platform::Spec& platform) {
   image::buildah::Settings made;
-  made.directory = settings.data / "images";
+  made.directory = settings.images.empty() ? settings.data / "images" : settings.images;
   made.run_directory = settings.runtime / "images";
   made.trust_host_certificates = platform.trust_host_certificates;
   made.python_index = platform.python_index;

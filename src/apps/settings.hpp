@@ -17,6 +17,7 @@ struct ServerSettings {
   std::string links = "tow";                       // what the names of network links begin with
   std::string network = "10.90.0.0/16";            // of all environments
   int internal_port = 8691;                        // where the proxy takes what services are asked
+  std::filesystem::path images;                    // image store and build caches; empty: in `data`
   std::string oci_runtime;                         // empty: crun, else runc
   bool trust_host_certificates = false;
 

@@ -121,8 +121,13 @@ Task<int> destroy(Context& context, Arguments arguments) {
     if (typed != arguments.name) throw fail(Code::Cancelled, "nothing was destroyed");
   }
   co_await context.server().remove(target);
-  if (arguments.wait && co_await context.server().get(target))
-    co_await context.server().watch(target, [](const client::Change& change) { return !change.removed; });
+  if (arguments.wait) {
+    bool exists = false;
+    co_await context.server().watch(target, [&exists](const client::Change& change) {
+      if (!change.listed) exists = !change.removed;
+      return exists || !(change.listed || change.removed);
+    });
+  }
   context.output.note(arguments.wait ? "Gone." : "It is going.");
   co_return kOk;
 }

@@ -102,6 +102,7 @@ Task<int> remove(Context& context, Arguments arguments) {
 Task<int> watch(Context& context, Arguments arguments) {
   const auto target = key_of(context, arguments);
   co_await context.server().watch(target, [&context](const client::Change& change) {
+    if (change.listed) return true;
     if (context.output.format == Format::Table) {
       const auto row = row_of(context, change.document);
       context.output.line(fmt::format("{:<8} {:<40} {} {}", change.revision, row[1],

@@ -18,7 +18,8 @@ Task<int> create_project(Context& context, std::string name, std::string title) 
   co_await context.server().create(project, std::move(document));
   // It is there when it has its environments: a project without them could take no push.
   const Key environment = key<Environment>(name, "production");
-  co_await context.server().watch(environment, [](const client::Change& change) { return change.removed; });
+  co_await context.server().watch(
+      environment, [](const client::Change& change) { return change.removed || change.listed; });
   context.output.line(fmt::format("The project {} has the environments development and production.", name));
   const auto url = context.url();
   context.output.line(fmt::format("Next, in your repository: tow init -p {}, then git push tow main", name));

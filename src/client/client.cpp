@@ -117,10 +117,11 @@ Task<> Client::watch(Key key, std::function<bool(const Change&)> changed) {
         lost = true;
         break;
       }
-      if (event->event != "put" && event->event != "removed") continue;
-      Change change{.removed = event->event == "removed",
-                    .revision = std::stoll("0" + event->id),
-                    .document = parse_json(event->data)};
+      if (event->event != "put" && event->event != "removed" && event->event != "listed") continue;
+      const Change change{.listed = event->event == "listed",
+                          .removed = event->event == "removed",
+                          .revision = std::stoll("0" + event->id),
+                          .document = parse_json(event->data)};
       from = fmt::format("&from={}", change.revision);
       if (!changed(change)) co_return;
     }

@@ -31,6 +31,7 @@ struct List {
   std::vector<Node> items;
 };
 struct Change {
+  bool listed = false;  // no change: all that existed at first has been told
   bool removed = false;
   StoreRevision revision = 0;
   Node document;
