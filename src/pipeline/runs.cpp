@@ -186,10 +186,13 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
                          .inferred = planned.inferred};
     for (const auto& each : planned.settings.watch) spec.watch.push_back(each.value);
     const auto component_key = key<Component>(run.project(), planned.name);
-    if (snapshot->get(component_key)) {
+    std::string component_uid;  // of whom the builds are, so that they go with it
+    if (const auto known = snapshot->get(component_key)) {
+      component_uid = known->uid;
       transaction.put_spec(component_key, encode_spec<Component>(spec));
     } else {
       auto record = draft<Component>(run.project(), planned.name, spec);
+      component_uid = record.uid = new_uid();
       record.owner = project->uid;
       transaction.create(std::move(record));
     }
@@ -209,7 +212,7 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
             .arguments = planned.settings.build_args,
             .inputs = planned.inputs};
         auto record = draft<Build>(run.project(), component.build, build);
-        record.owner = project->uid;
+        record.owner = component_uid;
         record.labels[std::string{kInputsLabel}] = planned.inputs;
         record.finalizers.emplace_back("pipeline");
         transaction.create(std::move(record));

@@ -60,10 +60,10 @@ class Platform:
                     "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org", "GIT_TERMINAL_PROMPT": "0"}
 
     def start(self):
-        log = open(os.path.join(self.home, "server.log"), "ab")
         trust = ["--trust-host-certificates"] if os.environ.get("NODE_EXTRA_CA_CERTS") else []
-        self.server = subprocess.Popen([TOW, "server", *self.settings, *trust], stdout=log, stderr=log,
-                                       stdin=subprocess.DEVNULL, env={**os.environ, "HOME": self.home})
+        with open(os.path.join(self.home, "server.log"), "ab") as log:
+            self.server = subprocess.Popen([TOW, "server", *self.settings, *trust], stdout=log, stderr=log,
+                                           stdin=subprocess.DEVNULL, env={**os.environ, "HOME": self.home})
         wait_until("the server answers\n" + self.log(), lambda: self.server.poll() is not None or self.answers())
         if self.server.poll() is not None:
             raise AssertionError("the server ended:\n" + self.log())
