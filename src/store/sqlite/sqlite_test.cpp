@@ -181,9 +181,9 @@ TEST_F(SqliteStore, NothingIsSeenBeforeItIsDurable) {
   std::thread watcher{[&] { EXPECT_EQ(text(run_blocking(early->next())), "3+next"); }};
   disk.set(FaultyDisk::State::Healthy);
   writer.join();
+  EXPECT_EQ(text(run_blocking(watch->next())), "2+web 2+e");
   commit(create(key("next")));
   watcher.join();
-  EXPECT_EQ(text(run_blocking(watch->next())), "2+web 2+e");
   EXPECT_TRUE(find(key("e", "Event")));
 }
 
