@@ -103,7 +103,8 @@ Task<> BaseImages::bootstrap(const std::filesystem::path& directory, const Progr
                    [&](Stream, std::string_view line) {
                      if (last.size() == 15) last.pop_front();
                      last.emplace_back(line);
-                     if (line.starts_with("I: ")) tell(progress, std::string{line.substr(3)});
+                     const bool detail = line.contains("customize-hook") || line.contains("tempdir");
+                     if (line.starts_with("I: ") && !detail) tell(progress, std::string{line.substr(3)});
                    });
   if (!outcome.ok())
     throw fail(outcome.timed_out ? Code::Timeout : Code::Unavailable,

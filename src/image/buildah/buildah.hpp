@@ -20,8 +20,8 @@ namespace tow::image::buildah {
 struct Settings {
   /// Storage, caches and configuration; made if missing. Wants a file system that overlayfs can lie on.
   std::filesystem::path directory;
-  /// What must not outlive a boot, build secrets among it. Empty: a directory under /run that belongs to
-  /// `directory`.
+  /// What must not outlive a boot, build secrets among it: on tmpfs. When it is empty, or lies on a disk, a
+  /// directory of its own under /run or /dev/shm serves instead, whichever is in memory.
   std::filesystem::path run_directory;
 
   /// For machines whose way to the registries leads through a private certificate authority: the host's

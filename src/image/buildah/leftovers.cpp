@@ -35,7 +35,7 @@ void remove_cgroup(const std::filesystem::path& path) {
 }  // namespace
 
 std::filesystem::path build_lock(const Layout& layout, const std::string& id) {
-  return layout.builds / (id + ".lock");
+  return layout.temporary / (id + ".lock");
 }
 
 std::vector<std::string> abandoned_builds(const Layout& layout, const Storage& storage) {
@@ -48,7 +48,6 @@ std::vector<std::string> abandoned_builds(const Layout& layout, const Storage& s
   for (const auto& id : ids) {
     std::error_code error;
     const auto lock = build_lock(layout, id);
-    // After a boot the lock is gone, and so is the process.
     if (!std::filesystem::exists(lock, error) || FileLock::try_lock(lock, FileLock::Mode::Exclusive))
       abandoned.push_back(id);
   }

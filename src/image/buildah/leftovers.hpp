@@ -10,7 +10,8 @@
 
 namespace tow::image::buildah {
 
-/// Held by the process of a build, from before anything of it is there until nothing is.
+/// Held by the process of a build, from before anything of it is there until nothing is. It lies beside the
+/// storage, so that processes which share one see each other, whatever their run directories.
 std::filesystem::path build_lock(const Layout& layout, const std::string& id);
 
 /// Builds of which something is there and whose process is not: nobody holds their lock.

@@ -88,7 +88,8 @@ class RealImages : public testing::Test {
       found += "container " + id + "\n";
     std::ifstream mounts{"/proc/self/mounts"};
     for (std::string line; std::getline(mounts, line);)
-      if (line.find(settings_.directory.string()) != std::string::npos) found += line + "\n";
+      if (line.contains(where.storage.string() + "/overlay/") && line.contains("/merged "))
+        found += line + "\n";
     return found;
   }
   void expect_no_traces(const std::string& build) const { EXPECT_EQ(traces(build), ""); }

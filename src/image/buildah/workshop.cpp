@@ -18,8 +18,19 @@
 namespace tow::image::buildah {
 namespace {
 
+/// Whether what is made at this path will be in memory.
+bool is_in_memory(std::filesystem::path path) {
+  std::error_code error;
+  while (!std::filesystem::exists(path, error) && path.has_relative_path()) path = path.parent_path();
+  return is_file_system(path, TMPFS_MAGIC);
+}
+
 Settings completed(Settings settings) {
-  if (settings.run_directory.empty()) settings.run_directory = default_run_directory(settings.directory);
+  auto& run = settings.run_directory;
+  if (run.empty())
+    run = default_run_directory(settings.directory);
+  else if (!is_in_memory(run))
+    run = default_run_directory(run);
   return settings;
 }
 
