@@ -25,7 +25,7 @@ struct Settings {
   std::vector<std::string> trusted;          // addresses and networks whose X-Forwarded-* are kept
   std::string unknown_hint = "tow status shows the address of a component, tow open opens it.";
 
-  Duration drain_limit = std::chrono::minutes{10};  // no caller drains for longer; old workers end soon after
+  Duration drain_limit = std::chrono::hours{1};  // no caller drains for longer; old workers end soon after
   Duration header_limit = std::chrono::seconds{10};  // until a request's head is complete
   Duration idle_limit = std::chrono::seconds{60};    // of a client that owes data, or keeps a connection
   Duration stream_limit = std::chrono::hours{1};     // of silence in WebSockets and event streams

@@ -9,12 +9,12 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
-#include <unordered_map>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "route/check.hpp"
 #include "route/haproxy/haproxy.hpp"
+#include "route/haproxy/ledger.hpp"
 #include "route/haproxy/plan.hpp"
 #include "route/haproxy/proxy.hpp"
 #include "route/haproxy/tally.hpp"
@@ -27,18 +27,6 @@ namespace {
 constexpr std::string_view kArea = "route";
 constexpr std::string_view kTally = "tally";
 constexpr std::string_view kHearAll = "show stat -1 2 -1";  // all backends, without their servers
-
-Match match_of_route(std::string_view key) {
-  const std::size_t slash = key.find('/');
-  const std::string_view path = key.substr(slash, key.size() - slash - 1);
-  return {.host = std::string{key.substr(0, slash)}, .path = path.empty() ? "/" : std::string{path}};
-}
-
-Match match_of_internal(std::string_view key) {
-  const std::size_t colon = key.rfind(':');
-  return {.address = std::string{key.substr(0, colon)},
-          .port = static_cast<std::uint16_t>(std::stoi(std::string{key.substr(colon + 1)}))};
-}
 
 class HaproxyRouter final : public Router {
  public:
@@ -86,7 +74,7 @@ class HaproxyRouter final : public Router {
   Task<std::map<SiteId, Signals>> signals_here();
 
   Task<bool> start_from_disk();
-  Task<> adopt();
+  Task<bool> adopt();
   Task<> tell(std::vector<std::string> commands);
   Task<> ensure_running();
   Task<> renew();
@@ -100,16 +88,11 @@ class HaproxyRouter final : public Router {
   Task<> sweep(int number);
   Task<std::map<std::string, std::uint64_t>> sessions_of_old(int number);
   Task<> sweep_leaving();
-  Task<std::map<SiteId, Signals>> hear(std::string command = std::string{kHearAll});
+  Task<std::map<SiteId, Signals>> hear();
   Task<> write_files();
   Task<> flush_loop();
 
-  Sites wanted() const;
   std::size_t spare_target() const;
-  void declare_spares();
-  void take_over(const std::string& key, const SiteId& site);
-  void index(const Site& site);
-  void unindex(const Site& site);
 
   Settings settings_;
   asio::strand<Executor> strand_;
@@ -120,53 +103,22 @@ class HaproxyRouter final : public Router {
   Turn files_turn_;  // of writing files
   Turn hearing_turn_;
   int launches_ = 0;
-  std::uint64_t handings_ = 0;  // how often a backend changed hands, and as how many which last did
-  std::unordered_map<std::string, std::uint64_t> handed_;
   Signal dirty_;
   bool started_ = false;
   bool settled_ = false;
   bool refilling_ = false;
-  bool heard_ = false;  // the tally is newer than its file
+  bool renewing_ = false;  // what is wanted has not been told, and no worker has begun with it
+  bool heard_ = false;     // the tally is newer than its file
 
-  std::map<int, Backend> backends_;
-  std::set<int> spare_;
-  std::set<int> used_;  // spare, too, as soon as their counters of the site before have been heard
-  int next_number_ = 0;
-  std::map<SiteId, int> by_site_;
-  std::unordered_map<std::string, SiteId> by_key_;
+  Ledger ledger_;
   std::set<SiteId> applied_;  // since start()
   Tally tally_;
 };
 
-Sites HaproxyRouter::wanted() const {
-  Sites out;
-  for (const auto& [number, backend] : backends_) out.claimed.emplace(number, backend.site);
-  out.spare = spare_;
-  out.spare.insert(used_.begin(), used_.end());
-  return out;
-}
-
 /// While everything is applied for the first time, as many again: few reloads. Later a quarter.
 std::size_t HaproxyRouter::spare_target() const {
   return std::max<std::size_t>(static_cast<std::size_t>(settings_.spare_backends),
-                               backends_.size() / (settled_ ? 4 : 1));
-}
-
-/// For the next worker: as many spare backends as there should be, and not many times more.
-void HaproxyRouter::declare_spares() {
-  while (spare_.size() < spare_target()) spare_.insert(next_number_++);
-  while (spare_.size() > 2 * spare_target()) spare_.erase(std::prev(spare_.end()));
-}
-
-void HaproxyRouter::index(const Site& site) {
-  for (const Match& match : site.matches) by_key_[key(match)] = site.id;
-}
-
-void HaproxyRouter::unindex(const Site& site) {
-  for (const Match& match : site.matches) {
-    const auto found = by_key_.find(key(match));
-    if (found != by_key_.end() && found->second == site.id) by_key_.erase(found);
-  }
+                               ledger_.backends().size() / (settled_ ? 4 : 1));
 }
 
 // ---- the data plane
@@ -177,19 +129,21 @@ Task<> HaproxyRouter::start_here() {
   std::filesystem::create_directories(settings_.runtime_directory / "empty");
   std::filesystem::permissions(settings_.runtime_directory, std::filesystem::perms::owner_all);
   const std::string configuration = read_file(settings_.runtime_directory / kConfiguration);
-  proxy_ = std::make_unique<Proxy>(resolve(settings_, configuration), scope_,
-                                   [this](int pid) { return on_lost(pid); });
+  if (!proxy_) {
+    proxy_ = std::make_unique<Proxy>(resolve(settings_, configuration), scope_,
+                                     [this](int pid) { return on_lost(pid); });
+  }
   tally_ = Tally::read(read_file(proxy_->path(kTally)));
 
   const bool running = co_await proxy_->find();
   const bool adopted = running || co_await start_from_disk();
-  if (adopted) co_await adopt();
-  declare_spares();
+  const bool sound = !adopted || co_await adopt();
   if (!adopted) {
+    ledger_.declare(spare_target());
     co_await write_files();
     co_await proxy_->launch();
-  } else if (!configuration.starts_with(preamble(proxy_->frame()))) {
-    log::info(kArea, "HAProxy takes on settings that have changed");
+  } else if (!sound || !configuration.starts_with(preamble(proxy_->frame()))) {
+    log::info(kArea, "HAProxy {}", sound ? "takes on settings that have changed" : "had what was not ours");
     co_await reload();
   }
   started_ = true;
@@ -197,7 +151,7 @@ Task<> HaproxyRouter::start_here() {
   dirty_.notify();
   log::info(kArea, "HAProxy {} (process {}, port {}, {} sites)",
             running ? "was found running" : "was started", proxy_->processes().master, public_port(),
-            by_site_.size());
+            ledger_.backends().size());
 }
 
 /// What the last configuration served comes back even before anybody applies it again.
@@ -214,47 +168,19 @@ Task<bool> HaproxyRouter::start_from_disk() {
   co_return false;
 }
 
-Task<> HaproxyRouter::adopt() {
+/// What HAProxy serves now is what is wanted until somebody wants otherwise. False: not all of it could be
+/// read.
+Task<bool> HaproxyRouter::adopt() {
   const auto show = [&](std::string_view map) { return "show map " + proxy_->path(map).string(); };
-  const std::vector<std::string> said = co_await proxy_->ask(
+  std::vector<std::string> said = co_await proxy_->ask(
       {"show backend", show(kSites), show(kRoutes), show(kInternal), "show servers state"});
-  backends_.clear();
-  spare_.clear();
-  by_site_.clear();
-  by_key_.clear();
-  next_number_ = 0;
-  for (const std::string& name : haproxy::backends(said[0])) {
-    if (const auto number = backend_number(name)) {
-      spare_.insert(*number);
-      next_number_ = std::max(next_number_, *number + 1);
-    }
-  }
-  for (const auto& [name, text] : entries(said[1])) {
-    const auto number = backend_number(name);
-    auto site = parse_described(text);
-    if (!number || !site || spare_.erase(*number) == 0) continue;
-    by_site_[site->id] = *number;
-    backends_[*number].site = std::move(*site);
-  }
-  const auto add = [&](const std::string& name, Match match) {
-    const auto number = backend_number(name);
-    const auto backend = number ? backends_.find(*number) : backends_.end();
-    if (backend != backends_.end()) backend->second.site.matches.push_back(std::move(match));
-  };
-  for (const auto& [text, name] : entries(said[2])) add(name, match_of_route(text));
-  for (const auto& [text, name] : entries(said[3])) add(name, match_of_internal(text));
-  for (ServerState& state : servers(said[4])) {
-    const auto number = backend_number(state.backend);
-    const auto backend = number ? backends_.find(*number) : backends_.end();
-    if (backend == backends_.end()) continue;
-    if (state.maintenance) {
-      backend->second.retired.insert(std::move(state.server));
-    } else {
-      backend->second.site.servers.push_back(
-          {std::move(state.server), std::move(state.address), state.port, state.weight});
-    }
-  }
-  for (const auto& [number, backend] : backends_) index(backend.site);
+  Ledger::Read read = Ledger::read({.backends = std::move(said[0]),
+                                    .sites = std::move(said[1]),
+                                    .routes = std::move(said[2]),
+                                    .internal = std::move(said[3]),
+                                    .servers = std::move(said[4])});
+  ledger_ = std::move(read.ledger);
+  co_return read.sound;
 }
 
 Task<> HaproxyRouter::stop_here() {
@@ -296,22 +222,16 @@ Task<> HaproxyRouter::revive() {
   // What the dead workers counted last is kept; the new one begins at 0.
   ++launches_;
   tally_.keep({});
-  std::erase_if(backends_, [&](const auto& entry) {
-    if (!entry.second.leaving) return false;
-    by_site_.erase(entry.second.site.id);
-    tally_.forget(entry.second.site.id, backend_name(entry.first));
-    spare_.insert(entry.first);
-    return true;
-  });
-  for (auto& [number, backend] : backends_) backend.retired.clear();
-  spare_.merge(used_);
-  declare_spares();
+  for (const auto& [site, number] : ledger_.begin_anew()) tally_.forget(site, backend_name(number));
+  ledger_.declare(spare_target());
   co_await write_files();
   co_await proxy_->launch();
+  renewing_ = false;
 }
 
 Task<> HaproxyRouter::ensure_running() {
   if (!started_) throw Error{Code::FailedPrecondition, "the router is not started"};
+  if (renewing_) co_await renew();
   if (proxy_->processes().worker == 0) co_await revive();
 }
 
@@ -329,6 +249,7 @@ Task<> HaproxyRouter::tell(std::vector<std::string> commands) {
 
 /// A worker that was started from what is wanted: by a reload, or, when there is nothing to reload, anew.
 Task<> HaproxyRouter::renew() {
+  renewing_ = true;
   try {
     const bool there = co_await proxy_->find();
     if (there) {
@@ -343,14 +264,15 @@ Task<> HaproxyRouter::renew() {
 
 Task<> HaproxyRouter::reload() {
   co_await hear();
-  declare_spares();
+  ledger_.declare(spare_target());
   co_await write_files();
   co_await proxy_->reload();
+  renewing_ = false;
 }
 
 Task<> HaproxyRouter::write_files() {
   const Turn::Held held = co_await files_turn_.wait();
-  const Sites sites = wanted();
+  const Sites sites = ledger_.wanted();
   const std::optional<Tally> tally = std::exchange(heard_, false) ? std::optional{tally_} : std::nullopt;
   co_await pool_.run([&] {  // to render ten thousand sites takes a while, too
     proxy_->write(render(proxy_->frame(), sites));
@@ -382,32 +304,24 @@ Task<> HaproxyRouter::apply_here(Site site) {
   const Turn::Held held = co_await turn_.wait();
   co_await ensure_running();
   for (const Match& match : site.matches) {
-    const auto owner = by_key_.find(key(match));
-    if (owner == by_key_.end() || owner->second == site.id) continue;
-    if (settled_ || applied_.contains(owner->second)) {
-      throw fail(Code::AlreadyExists, "{} leads to {} already", key(match),
-                 backends_.at(by_site_.at(owner->second)).site.title);
-    }
+    const SiteId* other = ledger_.leads(key(match));
+    // A site from before the start that nobody has applied since gives way.
+    if (other == nullptr || *other == site.id || (!settled_ && !applied_.contains(*other))) continue;
+    throw fail(Code::AlreadyExists, "{} leads to another deployment already", key(match));
   }
-  const auto found = by_site_.find(site.id);
-  const int number = found != by_site_.end() ? found->second : co_await claim();
-  const Backend before = backends_[number];
+  const std::optional<int> found = ledger_.find(site.id);
+  const int number = found ? *found : co_await claim();
+  const Backend before = found ? ledger_.at(number) : Backend{};
   Change change = plan_apply(settings_.runtime_directory, number, before, site,
-                             [&](const std::string& text) { return by_key_.contains(text); });
-  for (const Match& match : site.matches) take_over(key(match), site.id);
-  unindex(before.site);
-  index(site);
-  by_site_[site.id] = number;
+                             [&](const std::string& text) { return ledger_.leads(text) != nullptr; });
+  ledger_.put(number, std::move(change.after));
   applied_.insert(site.id);
-  backends_[number] = std::move(change.after);
   if (!change.commands.empty()) co_await tell(std::move(change.commands));
-
   refill_soon();
 }
 
 bool HaproxyRouter::spares_fit() const {
-  const std::size_t spares = spare_.size() + used_.size();
-  return spares >= spare_target() / 4 && spares <= 2 * spare_target();
+  return ledger_.spares() >= spare_target() / 4 && ledger_.spares() <= 2 * spare_target();
 }
 
 void HaproxyRouter::refill_soon() {
@@ -416,22 +330,11 @@ void HaproxyRouter::refill_soon() {
   scope_.spawn(refill());
 }
 
-/// A key of a site from before the start that nobody has applied since: whoever has it now keeps it.
-void HaproxyRouter::take_over(const std::string& text, const SiteId& site) {
-  const auto owner = by_key_.find(text);
-  if (owner == by_key_.end() || owner->second == site) return;
-  std::erase_if(backends_.at(by_site_.at(owner->second)).site.matches,
-                [&](const Match& match) { return key(match) == text; });
-}
-
 Task<int> HaproxyRouter::claim() {
-  if (spare_.empty() && used_.empty()) co_await sweep_leaving();
-  if (spare_.empty() && !used_.empty()) co_await hear();
-  if (spare_.empty()) co_await renew();
-  const int number = *spare_.begin();
-  spare_.erase(spare_.begin());
-  handed_[backend_name(number)] = ++handings_;
-  co_return number;
+  if (ledger_.spares() == 0) co_await sweep_leaving();
+  if (!ledger_.has_fresh() && ledger_.has_used()) co_await hear();
+  if (!ledger_.has_fresh()) co_await renew();
+  co_return ledger_.claim();
 }
 
 Task<> HaproxyRouter::refill() {
@@ -446,47 +349,37 @@ Task<> HaproxyRouter::remove_here(SiteId site) {
   co_await uninterrupted();
   const Turn::Held held = co_await turn_.wait();
   co_await ensure_running();
-  const auto found = by_site_.find(site);
-  if (found == by_site_.end()) co_return;
-  const int number = found->second;
-  Backend& backend = backends_.at(number);
-  if (backend.leaving) co_return;
-  Change change = plan_remove(settings_.runtime_directory, number, backend);
-  unindex(backend.site);
+  const std::optional<int> number = ledger_.find(site);
+  if (!number || ledger_.at(*number).leaving) co_return;
+  Change change = plan_remove(settings_.runtime_directory, *number, ledger_.at(*number));
+  ledger_.put(*number, std::move(change.after));
   applied_.erase(site);
-  backend = std::move(change.after);
   co_await tell(std::move(change.commands));
-  co_await sweep(number);
+  co_await sweep(*number);
 }
 
 /// Deletes the retired servers of a backend that have no sessions in any worker.
 Task<> HaproxyRouter::sweep(int number) {
-  const auto found = backends_.find(number);
-  if (found == backends_.end()) co_return;
-  Backend& backend = found->second;
+  if (!ledger_.backends().contains(number)) co_return;
+  const Backend backend = ledger_.at(number);
   if (!backend.retired.empty()) {
     try {
       const std::map<std::string, std::uint64_t> open = co_await sessions_of_old(number);
-      const std::vector<std::string> retired{backend.retired.begin(), backend.retired.end()};
       const std::vector<std::string> said = co_await proxy_->ask(plan_sweep(number, backend));
-      for (std::size_t i = 0; i < retired.size(); ++i) {
-        const auto still = open.find(retired[i]);
-        if (reply(said[i]) != Reply::Refused && (still == open.end() || still->second == 0)) {
-          backend.retired.erase(retired[i]);
-        }
+      std::size_t i = 0;
+      for (const std::string& server : backend.retired) {
+        const auto still = open.find(server);
+        const bool gone = reply(said[i++]) != Reply::Refused && (still == open.end() || still->second == 0);
+        if (gone) ledger_.forget_retired(number, server);
       }
     } catch (const Error& error) {
       if (error.code() != Code::Unavailable) throw;
       co_return;  // it is about to be started again, without what is retired
     }
   }
-  if (!backend.leaving || !backend.retired.empty()) co_return;
-  const SiteId site = backend.site.id;
-  tally_.forget(site, backend_name(number));
-  by_site_.erase(site);
-  backends_.erase(found);
-  used_.insert(number);
-  handed_[backend_name(number)] = ++handings_;
+  if (!backend.leaving || !ledger_.at(number).retired.empty()) co_return;
+  tally_.forget(backend.site.id, backend_name(number));
+  ledger_.free(number);
   co_await tell(plan_free(settings_.runtime_directory, number));
 }
 
@@ -504,7 +397,7 @@ Task<std::map<std::string, std::uint64_t>> HaproxyRouter::sessions_of_old(int nu
 
 Task<> HaproxyRouter::sweep_leaving() {
   std::vector<int> numbers;
-  for (const auto& [number, backend] : backends_) {
+  for (const auto& [number, backend] : ledger_.backends()) {
     if (backend.leaving) numbers.push_back(number);
   }
   for (const int number : numbers) co_await sweep(number);
@@ -516,8 +409,8 @@ Task<> HaproxyRouter::settle_here() {
   {
     const Turn::Held held = co_await turn_.wait();
     settled_ = true;
-    for (const auto& [site, number] : by_site_) {
-      if (!applied_.contains(site) && !backends_.at(number).leaving) rest.push_back(site);
+    for (const auto& [number, backend] : ledger_.backends()) {
+      if (!applied_.contains(backend.site.id) && !backend.leaving) rest.push_back(backend.site.id);
     }
   }
   for (const SiteId& site : rest) co_await remove_here(site);
@@ -529,51 +422,41 @@ Task<> HaproxyRouter::settle_here() {
 Task<std::uint32_t> HaproxyRouter::sessions_here(SiteId site, std::string server) {
   const Turn::Held held = co_await turn_.wait();
   co_await ensure_running();
-  const auto found = by_site_.find(site);
-  if (found == by_site_.end()) co_return 0;
-  const int number = found->second;
-  const auto said = co_await proxy_->ask_all({"show stat " + backend_name(number) + " 4 -1"});
+  const std::optional<int> number = ledger_.find(site);
+  if (!number) co_return 0;
+  const auto said = co_await proxy_->ask_all({"show stat " + backend_name(*number) + " 4 -1"});
   std::uint64_t open = 0;
   for (const auto& [pid, answers] : said) {
     for (const Stat& stat : stats(answers[0])) {
       if (stat.server == server) open += stat.sessions + stat.queued;
     }
   }
-  if (open == 0 && backends_.at(number).retired.contains(server)) co_await sweep(number);
+  if (open == 0 && ledger_.at(*number).retired.contains(server)) co_await sweep(*number);
   co_return static_cast<std::uint32_t>(open);
 }
 
 /// Into the tally; returns what is no sum, sessions and averages. May go on beside changes: a backend that
 /// changes hands meanwhile is left out, and heard another time.
-Task<std::map<SiteId, Signals>> HaproxyRouter::hear(std::string command) {
-  const bool everything = command == kHearAll;
+Task<std::map<SiteId, Signals>> HaproxyRouter::hear() {
   const Turn::Held held = co_await hearing_turn_.wait();  // what is older is never heard after what is newer
   const int launches = launches_;
-  const std::uint64_t handings = handings_;
+  const std::uint64_t handings = ledger_.handings();
   std::map<SiteId, Signals> present;
   std::map<int, std::vector<std::string>> said;
   try {
-    said = co_await proxy_->ask_all({std::move(command)});
+    said = co_await proxy_->ask_all({std::string{kHearAll}});
   } catch (const Error& error) {
     if (error.code() != Code::Unavailable) throw;
   }
   if (said.empty() || launches != launches_) co_return present;  // what was heard last stands
-  const auto changed = [&](const Stat& stat) {
-    const auto handed = handed_.find(stat.backend);
-    return handed != handed_.end() && handed->second > handings;
-  };
-  const auto owner = [&](const std::string& name) {
-    const auto number = backend_number(name);
-    const auto backend = number ? backends_.find(*number) : backends_.end();
-    return backend == backends_.end() ? SiteId{} : backend->second.site.id;
-  };
+  const auto owner = [&](const std::string& backend) { return ledger_.owner(backend); };
   std::set<std::string> names;
   for (const auto& [pid, answers] : said) {
     const std::string name = process_name(pid);
     if (name.empty()) continue;
     names.insert(name);
     std::vector<Stat> lines = stats(answers[0]);
-    std::erase_if(lines, changed);
+    std::erase_if(lines, [&](const Stat& stat) { return ledger_.handed_since(stat.backend, handings); });
     tally_.hear(name, lines, owner);
     for (const Stat& stat : lines) {
       Signals& signals = present[owner(stat.backend)];
@@ -584,14 +467,8 @@ Task<std::map<SiteId, Signals>> HaproxyRouter::hear(std::string command) {
     }
   }
   tally_.keep(names);
-  if (everything) {
-    heard_ = true;
-    std::erase_if(used_, [&](int number) {
-      if (handed_[backend_name(number)] > handings) return false;
-      spare_.insert(number);
-      return true;
-    });
-  }
+  heard_ = true;
+  ledger_.heard(handings);
   co_return present;
 }
 
@@ -601,8 +478,9 @@ Task<std::map<SiteId, Signals>> HaproxyRouter::signals_here() {
   dirty_.notify();
   const std::map<SiteId, Signals> sums = tally_.sums();
   std::map<SiteId, Signals> out;
-  for (const auto& [site, number] : by_site_) {
-    if (backends_.at(number).leaving) continue;
+  for (const auto& [number, backend] : ledger_.backends()) {
+    if (backend.leaving) continue;
+    const SiteId& site = backend.site.id;
     const auto found = sums.find(site);
     Signals& signals = out[site];
     if (found != sums.end()) signals = found->second;
