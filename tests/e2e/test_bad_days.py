@@ -39,7 +39,12 @@ class BadDays(PlatformCase):
         p.push(cls.folder, "Steady")
 
     def serves(self):
-        return wait_until("the site answers", lambda: self.platform.get(HOST)[0] == 200)
+        def answers():
+            try:
+                return self.platform.get(HOST)[0] == 200
+            except OSError:
+                return False
+        return wait_until("the site answers", answers)
 
     def test_1_the_server_killed_and_started_again(self):
         p = self.platform
@@ -68,7 +73,7 @@ class BadDays(PlatformCase):
         p.kill()
         push.wait(30)
         p.start()
-        wait_until("the change is live", lambda: p.get(HOST)[1] == "steadier\n", 120)
+        wait_until("the change is live", lambda: p.answers() and p.get(HOST)[1] == "steadier\n", 120)
 
     def test_3_the_proxy_killed(self):
         p = self.platform

@@ -50,7 +50,7 @@ class Platform:
         self.url = f"http://127.0.0.1:{self.api_port}"
         self.settings = ["--data", self.data, "--runtime", self.runtime, "--listen", f"127.0.0.1:{self.api_port}",
                          "--http", f"127.0.0.1:{self.http_port}", "--name", self.name, "--links", self.links,
-                         "--network", "10.97.0.0/16", "--internal-port", str(self.internal_port),
+                         "--network", f"10.{100 + os.getpid() % 100}.0.0/16", "--internal-port", str(self.internal_port),
                          "--images", os.path.join(CACHE, "images")]
         self.server = None
         os.makedirs(CACHE, exist_ok=True)

@@ -107,7 +107,12 @@ Task<> Workshop::start() {
     write_file(layout_.configuration / name, text);
   for (const auto& id : abandoned_builds(layout_, storage_)) {
     log::info("image", "removing what the unfinished build {} left", id);
-    co_await sweep(id);
+    try {
+      co_await sweep(id);
+    } catch (const Error& error) {
+      // What cannot be tidied up now is tried again at the next start; it is in nobody's way.
+      log::warning("image", "the unfinished build {}: {}", id, error.message());
+    }
   }
 }
 
