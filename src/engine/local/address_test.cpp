@@ -31,7 +31,7 @@ TEST(Address, RefusesWhatIsNone) {
     EXPECT_FALSE(parse_network(text)) << text;
 }
 
-TEST(Network, ContainsItsOwnAddressesOnly) {
+TEST(Address, ContainsItsOwnAddressesOnly) {
   const Network network = parse_network("10.90.4.0/22").value();
   EXPECT_TRUE(network.contains(*parse_address("10.90.4.0")));
   EXPECT_TRUE(network.contains(*parse_address("10.90.7.255")));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/engine.hpp"
 
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -170,13 +171,13 @@ void Local::recover() {
   auto monitors = find_monitors(shop_);
   const auto remains = leftovers(shop_);
   std::set<InstanceId> left{remains.begin(), remains.end()};
-  std::set<std::string> links;
+  std::map<std::string, EnvironmentId> links;
   std::map<InstanceId, Running> running;
-  const auto adopt_one = [&](const InstanceId& id) {
+  const auto adopt_one = [&](const InstanceId& id, const EnvironmentId& environment) {
     auto found = adopt(shop_, id, monitors);
     if (!found) return;
     left.erase(id);
-    links.insert(found->record.link);
+    links[found->record.link] = environment;
     running.emplace(id, std::move(*found));
   };
 
@@ -185,16 +186,16 @@ void Local::recover() {
     group->record = from_node<GroupRecord>(node);
     group->workload = std::make_shared<const Workload>(group->record.spec.workload);
     groups_[name] = group;
-    for (const auto& instance : group->record.instances) adopt_one(instance.id);
+    for (const auto& instance : group->record.instances) adopt_one(instance.id, group->workload->environment);
   }
   for (const auto& [name, node] : job_records_.load()) {
     auto job = std::make_shared<Job>();
     job->record = from_node<JobRecord>(node);
     jobs_[name] = job;
     if (job->record.finished) continue;
-    adopt_one(name);
-    if (running.contains(name)) continue;
-    // Its one run has begun, perhaps; it is over either way.
+    adopt_one(name, job->record.spec.workload.environment);
+    if (running.contains(name) || !job->record.begun) continue;
+    // Its one run has begun, and is over.
     const auto code = exit_code(shop_, name);
     job->record.finished = true;
     job->record.exit_code = code;
@@ -205,7 +206,12 @@ void Local::recover() {
     job_records_.save(name, to_node(job->record));
   }
 
-  networks_.start(links);
+  const auto gone = networks_.start(links);
+  for (const auto& [id, found] : running)
+    if (gone.contains(found.record.link)) {
+      log::warning("engine", "the network of {} is gone; it is replaced", id);
+      signal(found.init, SIGKILL);
+    }
   // Half made, or nobody's any more.
   for (const auto& id : left) {
     const auto monitor = monitors.find(id);
@@ -237,12 +243,12 @@ void Local::recover() {
     }
   }
   for (const auto& [id, job] : jobs_) {
-    const auto found = running.find(id);
-    if (found == running.end()) continue;
+    if (job->record.finished) continue;
     networks_.ensure(job->record.spec.workload.environment, job->record.spec.workload.outbound);
     networks_.occupy(job->record.spec.workload.environment, job->record.address);
     job->instance = add_instance(job);
-    job->instance->take(std::move(found->second));
+    if (const auto found = running.find(id); found != running.end())
+      job->instance->take(std::move(found->second));
   }
 }
 
@@ -451,7 +457,13 @@ std::shared_ptr<Instance> Local::add_instance(const JobPtr& job) {
                               .address = job->record.address,
                               .hostname = hostname(spec.workload, "-job"),
                               .command = spec.command,
-                              .terminal = spec.terminal};
+                              .terminal = spec.terminal,
+                              .about_to_start = [this, weak = std::weak_ptr{job}] {
+                                const auto strong = weak.lock();
+                                if (!strong) return;
+                                strong->record.begun = true;
+                                job_records_.save(strong->record.spec.id, to_node(strong->record));
+                              }};
   return std::make_shared<Instance>(
       around_, std::move(identity), std::make_shared<const Workload>(spec.workload),
       Wish{.run = true, .restart = false, .grace = settings_.stop_grace, .deadline = job->record.deadline},

@@ -155,6 +155,7 @@ Task<> Instance::make_it() {
   try {
     Order made = co_await order();
     made.given_up = given_up;
+    made.about_to_start = identity_.about_to_start;
     const std::string runtime = workload_->runtime.empty() ? around_.default_runtime : workload_->runtime;
     const TimePoint now = around_.clock.now();
     running_ = co_await around_.pool.run([&] {

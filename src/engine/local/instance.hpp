@@ -34,6 +34,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
     std::string hostname;
     std::vector<std::string> command;  // a job's
     bool terminal = false;
+    std::function<void()> about_to_start;  // see Order; on a thread of the pool
   };
   /// `changed` is called after each change of view().
   Instance(Surroundings& around, Identity identity, std::shared_ptr<const Workload> workload, Wish wish,

@@ -32,6 +32,8 @@ class Machine {
   void close();
 
   Settings settings();
+  /// The same for another process: where, and what runs its tasks.
+  static Settings settings(const std::filesystem::path& root, Executor executor);
   void start_engine();
   void stop_engine();
   /// As if the machine had been switched off and on: processes, mounts, links, rules, groups, all of /run
@@ -47,6 +49,8 @@ class Machine {
   void wait_gone(const std::string& group);
   /// Runs the payload as a job in the environment; what it printed, without the last line's end.
   std::string run(std::vector<std::string> words, std::function<void(Workload&)> change = {});
+  /// Runs a command beside an instance's process: what it printed, and its exit code.
+  std::pair<std::string, int> exec(const InstanceId& instance, std::vector<std::string> command);
   std::vector<std::string> lines(const LogQuery& query);
   Census census();
 

@@ -30,7 +30,10 @@ using std::chrono::seconds;
 
 /// Names of this run alone: tests of several build folders may run at once.
 const std::string& run_name() {
-  static const std::string name = "tow-test-" + new_uid().substr(18);
+  static const std::string name = [] {
+    const char* given = std::getenv("TOW_ENGINE_NAME");  // a process of its own for the same machine
+    return given ? std::string{given} : "tow-test-" + new_uid().substr(18);
+  }();
   return name;
 }
 
@@ -104,7 +107,7 @@ Census Machine::census() {
     std::istringstream words{line};
     std::string word;
     for (int i = 0; i < 5; ++i) words >> word;
-    all.mounts.push_back(word);
+    if (word.starts_with(root_.string())) all.mounts.push_back(word);  // others' come and go
   }
   for (const auto& one : Cgroups{}.children("/" + run_name())) all.cgroups.push_back(one);
   for (const auto& entry : fs::directory_iterator{"/proc/self/task"}) {
@@ -133,21 +136,26 @@ void Machine::open() {
   start_engine();
 }
 
-Settings Machine::settings() {
+Settings Machine::settings(const fs::path& root, Executor executor) {
   Settings s;
-  s.state_directory = root_ / "state";
-  s.runtime_directory = root_ / "run";
-  s.log_directory = root_ / "logs";
-  s.volume_directory = root_ / "volumes";
+  s.state_directory = root / "state";
+  s.runtime_directory = root / "run";
+  s.log_directory = root / "logs";
+  s.volume_directory = root / "volumes";
   s.image_storage = image_storage();
   s.name = run_name();
   s.link_prefix = "twt";
-  s.runtime = runtime_;
   s.stop_grace = seconds{2};
+  s.executor = std::move(executor);
+  s.clock = std::make_shared<SystemClock>();
+  return s;
+}
+
+Settings Machine::settings() {
+  Settings s = settings(root_, threads_->get_executor());
+  s.runtime = runtime_;
   s.internal_proxy_port = [this] { return proxy_port_; };
   s.open_secret = [this](std::string reference) -> Task<std::string> { co_return secrets_.at(reference); };
-  s.executor = threads_->get_executor();
-  s.clock = std::make_shared<SystemClock>();
   return s;
 }
 
@@ -250,6 +258,18 @@ std::string Machine::run(std::vector<std::string> words, std::function<void(Work
   for (const auto& line : lines({.source = id})) all += (all.empty() ? "" : "\n") + line;
   if (all.empty()) all = engine_->job(id)->reason;
   return all;
+}
+
+std::pair<std::string, int> Machine::exec(const InstanceId& instance, std::vector<std::string> command) {
+  return run_blocking(
+      [](Engine& engine, InstanceId id, std::vector<std::string> words) -> Task<std::pair<std::string, int>> {
+        const auto terminal = co_await engine.exec(std::move(id), std::move(words), false);
+        terminal->close_input();
+        std::string all;
+        for (std::string part; !(part = co_await terminal->read()).empty();) all += part;
+        const int code = co_await terminal->wait();
+        co_return std::pair{all, code};
+      }(*engine_, instance, std::move(command)));
 }
 
 std::vector<std::string> Machine::lines(const LogQuery& query) {

@@ -256,6 +256,7 @@ void start_monitor(Start& s) {
 }
 
 void start_container(Start& s) {
+  if (s.order.about_to_start) s.order.about_to_start();
   const auto spoken = run_runtime(s.order.runtime, start_command(s.order.runtime, s.order.id), kRuntimeLimit);
   if (spoken.exit_code != 0)
     throw fail(Code::Invalid, "the container could not be started: {}", plain(spoken.text));

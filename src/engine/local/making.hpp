@@ -45,6 +45,7 @@ struct Order {
   std::string address;
   std::map<std::string, std::string> variables;  // opened
   Runtime runtime;
+  std::function<void()> about_to_start;               // all is made, its process does not run yet
   std::shared_ptr<const std::atomic<bool>> given_up;  // set meanwhile: what is made is taken back at once
 };
 

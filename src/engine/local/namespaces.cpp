@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -16,9 +17,13 @@
 namespace tow::engine::local {
 namespace {
 
-/// The holder: shares our memory, so it may touch none of it. Every signal is blocked; SIGKILL ends it.
-__attribute__((no_sanitize("address", "thread", "undefined"))) int hold(void*) {
-  for (;;) ::syscall(SYS_pause);
+/// The holder: shares our memory, so it may touch none of it. Every signal is blocked; SIGKILL ends it, also
+/// when the thread that made it is gone.
+__attribute__((no_sanitize("address", "thread", "undefined"))) int hold(void* parent) {
+  ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  while (::syscall(SYS_getppid) == reinterpret_cast<long>(parent)) ::syscall(SYS_pause);
+  ::syscall(SYS_exit, 0);
+  return 0;
 }
 
 class Holder {
@@ -28,7 +33,7 @@ class Holder {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_ = ::clone(hold, stack_.data() + stack_.size(), CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD,
-                   nullptr);
+                   reinterpret_cast<void*>(static_cast<long>(::getpid())));
     const int error = errno;
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid_ < 0) throw system_error("making a user and a network namespace", error);

@@ -205,6 +205,29 @@ void Netlink::add_pair(const Pair& pair) {
     });
   });
   call(message, "making the link pair " + pair.host_end);
+  if (const auto link = index(pair.host_end)) reflect(*link);
+}
+
+void Netlink::reflect(int link) {
+  ifinfomsg body{};
+  body.ifi_family = AF_BRIDGE;
+  body.ifi_index = link;
+  Message message{RTM_SETLINK, 0, body};
+  message.nested(IFLA_PROTINFO | NLA_F_NESTED, [&] {
+    const std::uint8_t on = 1;
+    message.attribute(IFLA_BRPORT_MODE, &on, sizeof on);
+  });
+  call(message, "setting up a port of a bridge");
+}
+
+void Netlink::attach(int link, int bridge) {
+  ifinfomsg body{};
+  body.ifi_index = link;
+  body.ifi_flags = body.ifi_change = IFF_UP;
+  Message message{RTM_NEWLINK, 0, body};
+  message.number(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
+  call(message, "attaching a link to its bridge");
+  reflect(link);
 }
 
 void Netlink::add_address(int link, Address address, int prefix) {

@@ -37,8 +37,11 @@ class Netlink {
     int peer_namespace = -1;
     Address mac_from;  // the peer's hardware address is made from it: 02:74:a.b.c.d
   };
-  /// Fails when the host's end exists.
+  /// Fails when the host's end exists. The bridge may send back to it what came from it: so an instance
+  /// reaches itself by its service, also where bridged packets pass the IP rules (bridge-nf-call-iptables).
   void add_pair(const Pair& pair);
+  /// Makes a link a port of the bridge, as add_pair does; a port of it already is fine.
+  void attach(int link, int bridge);
 
   void add_address(int link, Address address, int prefix);
   void up(int link);
@@ -48,6 +51,7 @@ class Netlink {
 
  private:
   class Message;
+  void reflect(int link);
   void call(Message& message, std::string_view what, int tolerated = 0);
 
   Descriptor socket_;

@@ -69,7 +69,7 @@ std::vector<Ruleset::Entry> Networks::rules(const ServiceRecord& record) {
   return all;
 }
 
-void Networks::start(const std::set<std::string>& links) {
+std::set<std::string> Networks::start(const std::map<std::string, EnvironmentId>& links) {
   const std::lock_guard lock{mutex_};
   environments_.clear();
   fs::create_directories(settings_.names);
@@ -79,12 +79,21 @@ void Networks::start(const std::set<std::string>& links) {
   }
   set_kernel("net/ipv4/ip_forward", "1");
 
-  std::set<std::string> wanted = links;
+  Netlink netlink;
+  std::set<std::string> wanted, gone;
   for (auto& [id, environment] : environments_) {
     bring_up_link(environment);
     wanted.insert(environment.bridge);
   }
-  Netlink netlink;
+  for (const auto& [link, id] : links) {
+    wanted.insert(link);
+    const auto environment = environments_.find(id);
+    const auto index = netlink.index(link);
+    if (environment != environments_.end() && index)
+      netlink.attach(*index, environment->second.bridge_index);
+    else
+      gone.insert(link);
+  }
   for (const auto& kind : {"b", "v"})
     for (const auto& link : netlink.links(settings_.link_prefix + kind))
       if (!wanted.contains(link)) netlink.remove(link);
@@ -115,6 +124,7 @@ void Networks::start(const std::set<std::string>& links) {
                                        std::ranges::find(found.argv, "--no-resolv") == found.argv.end();
   }
   for (auto& [id, environment] : environments_) bring_up_dns(environment);
+  return gone;
 }
 
 void Networks::occupy(const EnvironmentId& environment, const std::string& address) {

@@ -34,9 +34,10 @@ class Networks {
   };
   explicit Networks(Settings settings);
 
-  /// Brings up what the records say: bridges, the whole table, DNS servers (those that run are kept). Links
-  /// that belong to nothing in `links` are removed.
-  void start(const std::set<std::string>& links);
+  /// Brings up what the records say: bridges, the whole table, DNS servers (those that run are kept). `links`
+  /// are those of running instances, with their environments: they are attached again, others are removed.
+  /// Returns those that are gone.
+  std::set<std::string> start(const std::map<std::string, EnvironmentId>& links);
   /// Marks an address of a recorded instance as taken.
   void occupy(const EnvironmentId& environment, const std::string& address);
 

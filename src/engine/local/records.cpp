@@ -113,10 +113,10 @@ constexpr auto fields(Of<GroupRecord>) {
 }
 constexpr auto fields(Of<JobRecord>) {
   return std::tuple{
-      field("spec", &JobRecord::spec, ""),           field("address", &JobRecord::address, ""),
-      field("deadline", &JobRecord::deadline, ""),   field("finished", &JobRecord::finished, ""),
-      field("succeeded", &JobRecord::succeeded, ""), field("exitCode", &JobRecord::exit_code, ""),
-      field("reason", &JobRecord::reason, "")};
+      field("spec", &JobRecord::spec, ""),          field("address", &JobRecord::address, ""),
+      field("deadline", &JobRecord::deadline, ""),  field("begun", &JobRecord::begun, ""),
+      field("finished", &JobRecord::finished, ""),  field("succeeded", &JobRecord::succeeded, ""),
+      field("exitCode", &JobRecord::exit_code, ""), field("reason", &JobRecord::reason, "")};
 }
 constexpr auto fields(Of<ServiceRecord>) {
   return std::tuple{field("address", &ServiceRecord::address, ""),

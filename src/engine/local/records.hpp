@@ -31,6 +31,7 @@ struct JobRecord {
   JobSpec spec;
   std::string address;
   std::optional<TimePoint> deadline;
+  bool begun = false;  // its process may have run: it is not started again
   bool finished = false;
   bool succeeded = false;
   std::optional<int> exit_code;
