@@ -185,7 +185,9 @@ class Decider {
     }
     if (ready >= count_ && active_->group) {
       made_.phase = Phase::Healthy;
-      made_.message = count_ == 0 ? "scaled to 0" : "";
+      if (count_ == 0) made_.message = "scaled to 0";
+      if (count_ < wanted_.scale)
+        made_.message = fmt::format("it writes to a volume: one instance runs, not {}", wanted_.scale);
     } else {
       made_.phase = std::ranges::any_of(active_->instances, is_unwell) ? Phase::Degraded : Phase::Progressing;
       made_.message = progress(ready);

@@ -330,6 +330,13 @@ const Case kCases[] = {
      .phase = kProgressing,
      .message = "revision 1 is being started"},
 
+    {.reason = "and that is said",
+     .wanted = {.revision = 1, .scale = 3},
+     .observed = {exclusive(serving(1))},
+     .actions = {},
+     .phase = kHealthy,
+     .message = "it writes to a volume: one instance runs, not 3"},
+
     // --- scale ---
     {.reason = "more instances are asked for at once",
      .wanted = {.revision = 7, .scale = 3},

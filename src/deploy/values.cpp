@@ -29,6 +29,10 @@ std::string check_scope(const store::Snapshot& snapshot, const std::string& proj
         "there is no environment {} in {}; a scope is \"project\", an environment, or COMPONENT.ENVIRONMENT",
         environment, project);
   if (record->deleted) throw fail(Code::FailedPrecondition, "{} is being destroyed", environment);
+  // What is set now would go with it.
+  if (const auto deployment = snapshot.get(key<Deployment>(project, scope));
+      deployment && deployment->deleted)
+    throw fail(Code::FailedPrecondition, "{} is being destroyed", scope);
   return record->uid;
 }
 
