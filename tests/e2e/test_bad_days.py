@@ -68,7 +68,16 @@ class BadDays(PlatformCase):
         head = p.git(self.folder, "rev-parse", "HEAD").stdout.strip()
         repositories = os.path.join(p.data, "repositories")
         stored = lambda: any(head in open(os.path.join(repositories, r, "refs/heads/main")).read()
-                             for r in os.listdir(repositories) if os.path.exists(os.path.join(repositories, r, "refs/heads/main")))
+
+        def stored():
+            for repository in os.listdir(repositories):
+                branch = os.path.join(repositories, repository, "refs/heads/main")
+                if os.path.exists(branch):
+                    with open(branch) as file:
+                        if head in file.read():
+                            return True
+            return False
+
         wait_until("git has stored the push", stored)
         p.kill()
         push.wait(30)
