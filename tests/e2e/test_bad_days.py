@@ -67,7 +67,6 @@ class BadDays(PlatformCase):
         # As soon as git has stored it, whatever comes of it.
         head = p.git(self.folder, "rev-parse", "HEAD").stdout.strip()
         repositories = os.path.join(p.data, "repositories")
-        stored = lambda: any(head in open(os.path.join(repositories, r, "refs/heads/main")).read()
 
         def stored():
             for repository in os.listdir(repositories):
