@@ -35,6 +35,11 @@ function(towpath_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE towpath_${name} ${M_TEST_LINK} GTest::gtest GTest::gmock
                                                GTest::gtest_main)
-    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+    # Programs whose tests need containers or a proxy run one test at a time; the first of them makes base images.
+    set(properties TIMEOUT 300)
+    if("${tests}" MATCHES "_real_test\\.cpp")
+      set(properties TIMEOUT 900 LABELS real RUN_SERIAL TRUE)
+    endif()
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
   endif()
 endfunction()
