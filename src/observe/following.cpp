@@ -76,8 +76,8 @@ Task<> Following::watch_revisions() {
               concerned || change.record->uid == deployment_.uid || change.record->owner == deployment_.uid;
         if (concerned) look();
       }
-    } catch (const store::WatchLost&) {
-      // Behind: what there is now is looked at anew.
+    } catch (const store::WatchLost& lost) {
+      log::debug("observe", "a watch was lost ({}); looking again", lost.message());
     } catch (...) {
       if (is_cancellation(std::current_exception())) throw;
       lines_.close(std::current_exception());

@@ -175,14 +175,14 @@ Task<std::string> Core::exposition() {
     const auto name = revision ? parse_revision_name(revision->key.name) : std::nullopt;
     if (!name) continue;
     for (auto& view : group.instances) {
-      auto usage = settings.engine.usage(view.id);
+      const auto usage = settings.engine.usage(view.id);
       instances.push_back({.project = revision->key.project,
                            .component = name->component,
                            .environment = name->environment,
                            .id = short_name(view.id),
                            .revision = std::to_string(name->number),
                            .view = std::move(view),
-                           .usage = std::move(usage)});
+                           .usage = usage});
     }
   }
   Exposition out;
