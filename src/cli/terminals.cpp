@@ -104,22 +104,14 @@ Task<int> attach(Context& context, std::string operation, std::string name, Exec
   input.rows = size.ws_row;
   const auto socket = co_await context.server().terminal(operation, context.project(), name, write(input));
   const auto executor = co_await asio::this_coro::executor;
-  Scope scope{executor, "terminal"};
   std::optional<RawMode> raw;
   if (input.terminal) raw.emplace();
-  scope.spawn(send_input(*socket, executor));
-  if (input.terminal) scope.spawn(send_sizes(*socket, executor));
   int code = kFailed;
-  std::exception_ptr failure;
-  try {
+  co_await with_scope("terminal", [&](Scope& sending) -> Task<> {
+    sending.spawn(send_input(*socket, executor));
+    if (input.terminal) sending.spawn(send_sizes(*socket, executor));
     code = co_await receive(*socket);
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  scope.cancel();
-  co_await scope.join();
-  raw.reset();
-  if (failure) std::rethrow_exception(failure);
+  });
   co_return code;
 }
 

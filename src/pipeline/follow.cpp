@@ -36,9 +36,6 @@ struct Told {
 Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Task<>(const Progress&)> emit) {
   const auto project = call.target.project;
   const auto signal = std::make_shared<Signal>();
-  const auto executor = co_await boost::asio::this_coro::executor;
-  Scope watching{executor, "follow"};
-  watching.spawn(wake_on_change(settings.store, project, signal));
   logs.listen(signal);
 
   const auto say = [&](std::string source, std::string text, std::optional<WorkPhase> phase = {}) -> Task<> {
@@ -118,15 +115,10 @@ Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Ta
       co_await signal->wait();
     }
   };
-  std::exception_ptr failure;
-  try {
+  co_await with_scope("follow", [&](Scope& watching) -> Task<> {
+    watching.spawn(wake_on_change(settings.store, project, signal));
     co_await tell();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  watching.cancel();
-  co_await watching.join();
-  if (failure) std::rethrow_exception(failure);
+  });
 }
 
 Task<> Pipeline::State::build_log(api::Call call, LogInput input,

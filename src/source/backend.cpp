@@ -115,11 +115,8 @@ Task<> Source::serve_git(http::Request& request, http::Responder& responder) {
   request.body.set_limit(std::nullopt);
 
   const auto child = co_await Child::start(std::move(command));
-  const auto executor = co_await boost::asio::this_coro::executor;
-  Scope scope{executor, "git"};
-  scope.spawn(feed(request.body, *child));
-  std::exception_ptr failure;
-  try {
+  co_await with_scope("git", [&](Scope& feeding) -> Task<> {
+    feeding.spawn(feed(request.body, *child));
     std::string pending;
     http::Writer* writer = nullptr;
     while (true) {
@@ -137,12 +134,7 @@ Task<> Source::serve_git(http::Request& request, http::Responder& responder) {
     }
     if (!writer) throw fail(Code::Internal, "git http-backend ended without an answer");
     co_await writer->finish();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  scope.cancel();
-  co_await scope.join();
-  if (failure) std::rethrow_exception(failure);
+  });
   co_await child->wait();
 }
 

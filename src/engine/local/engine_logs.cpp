@@ -148,10 +148,8 @@ Task<> Local::logs(LogQuery query, LogSink sink) {
     followers_.push_back(changed);
   }
   co_await pool_.run([&] { fs::create_directories(directory); });
-  Scope watching{co_await boost::asio::this_coro::executor, "log watch"};
-  watching.spawn(watch_directory(directory, *changed));
-  std::exception_ptr failure;
-  try {
+  co_await with_scope("log watch", [&](Scope& watching) -> Task<> {
+    watching.spawn(watch_directory(directory, *changed));
     for (;;) {
       // Looked at before the last lines are read: what is written between the two is not lost.
       const bool goes_on = writes(source.directory, source.instance);
@@ -159,12 +157,7 @@ Task<> Local::logs(LogQuery query, LogSink sink) {
       if (!goes_on) break;
       co_await changed->wait();
     }
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  watching.cancel();
-  co_await watching.join();
-  if (failure) std::rethrow_exception(failure);
+  });
 }
 
 Task<> Local::remove_logs(std::string source) {
