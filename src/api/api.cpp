@@ -6,6 +6,7 @@
 #include "api/openapi.hpp"
 #include "api/state.hpp"
 #include "base/ids.hpp"
+#include "http/problem.hpp"
 #include "model/identity.hpp"
 
 namespace tow::api {
@@ -81,15 +82,19 @@ void Api::State::authorize(const Call& call, Permission permission) const {
   if (permission != Permission::None) settings.gate.authorize(call.subject, permission, call.target);
 }
 
-Task<> Api::State::record_event(const Call& call, std::string action, std::string message) {
+Record Api::State::event(const Call& call, std::string action, std::string message) const {
   if (message.size() > 2000) message.resize(2000);
-  Event::Spec spec{.subject = call.subject.name,
+  Event::Spec spec{.subject = call.subject.name.empty() ? "anonymous" : call.subject.name,
                    .action = std::move(action),
                    .target = to_string(call.target),
                    .message = std::move(message),
                    .time = call.time};
+  return draft<Event>(call.target.project, new_uid(), spec);
+}
+
+Task<> Api::State::record_event(const Call& call, std::string action, std::string message) {
   store::Transaction transaction;
-  transaction.create(draft<Event>(call.target.project, new_uid(), spec));
+  transaction.create(event(call, std::move(action), std::move(message)));
   co_await settings.store.commit(std::move(transaction), store::Durability::Soon);
 }
 
@@ -126,7 +131,9 @@ Task<> Api::State::handle(http::Request& request, http::Responder& responder) {
   if (operation) {
     const bool wants_post = operation->shape == Shape::Unary;
     if (request.method != (wants_post ? "POST" : "GET"))
-      throw fail(Code::Invalid, "{} is called with {}", operation->name, wants_post ? "POST" : "GET");
+      throw http::StatusError(
+          405, Code::Invalid,
+          fmt::format("{} is called with {}", operation->name, wants_post ? "POST" : "GET"));
     if (operation->shape == Shape::Unary) {
       Node input = co_await read_input(request);
       const Node output = co_await call_unary(*operation, std::move(call), std::move(input));
@@ -141,7 +148,7 @@ Task<> Api::State::handle(http::Request& request, http::Responder& responder) {
       co_await terminal(*operation, std::move(call), std::move(input), responder);
   } else if (request.method == "GET" || request.method == "HEAD") {
     authorize(call, Permission::Read);
-    if (request.query.has("watch"))
+    if (request.query.has("watch") && request.method == "GET")
       co_await watch(address, request, responder);
     else
       co_await read(address, request, responder, std::move(call));
@@ -150,7 +157,8 @@ Task<> Api::State::handle(http::Request& request, http::Responder& responder) {
   } else if (request.method == "DELETE") {
     co_await remove(address, responder, std::move(call));
   } else {
-    throw fail(Code::Invalid, "{} is not used here: GET, PUT, POST or DELETE", request.method);
+    throw http::StatusError(405, Code::Invalid,
+                            fmt::format("{} is not used here: GET, PUT, POST or DELETE", request.method));
   }
 }
 

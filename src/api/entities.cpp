@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plain reading, watching and writing of entities.
+#include <algorithm>
 #include <charconv>
 
 #include "api/state.hpp"
+#include "base/ids.hpp"
+#include "http/problem.hpp"
 
 namespace tow::api {
 namespace {
@@ -15,6 +18,19 @@ std::optional<std::int64_t> number_of(const http::Query& query, std::string_view
   if (error != std::errc{} || end != text->data() + text->size() || value < 0)
     throw fail(Code::Invalid, "?{}= must be a whole number, not \"{}\"", name, *text);
   return value;
+}
+
+// A name that is not known would answer another question than the one that was asked.
+void refuse_unknown(const http::Query& query) {
+  static const std::vector<std::string> known{"revision", "labels", "owner", "limit",
+                                              "before",   "watch",  "from"};
+  for (const auto& [name, value] : query.pairs()) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    const auto near = nearest(name, known);
+    throw fail(Code::Invalid, "?{}= is not known here{}", name,
+               near.empty() ? fmt::format("; there are {}", fmt::join(known, ", "))
+                            : fmt::format("; did you mean \"{}\"?", near));
+  }
 }
 
 // ?labels=team=a,tier=b
@@ -50,6 +66,7 @@ constexpr std::int64_t kPage = 1000;
 }  // namespace
 
 Task<> Api::State::read(const Address& address, http::Request& request, http::Responder& responder, Call) {
+  refuse_unknown(request.query);
   auto& store = settings.store;
   const auto revision = number_of(request.query, "revision");
   const auto snapshot = store.snapshot();
@@ -84,21 +101,25 @@ Task<> Api::State::read(const Address& address, http::Request& request, http::Re
 }
 
 std::string Api::State::encode_change(const store::Change& change) {
+  const bool put = change.type == store::Change::Type::Put;
+  const auto encode = [&] {
+    return http::Events::encode(std::to_string(change.revision), put ? "put" : "removed",
+                                to_document_json(*change.record));
+  };
+  // A removal shares its record with the put before it, so it has no place among them.
+  if (!put) return encode();
   const std::lock_guard lock{encoded_mutex};
   if (const auto found = encoded.find(change.record.get()); found != encoded.end())
     return found->second.second;
   if (encoded.size() > 1000) encoded.clear();
-  auto text = http::Events::encode(std::to_string(change.revision),
-                                   change.type == store::Change::Type::Put ? "put" : "removed",
-                                   to_document_json(*change.record));
-  // The record is kept along, so that its address names nothing else meanwhile. A removal shares its record
-  // with the put before it, so it is not kept.
-  if (change.type == store::Change::Type::Put)
-    encoded.emplace(change.record.get(), std::pair{change.record, text});
+  auto text = encode();
+  // The record is kept along, so that its address names nothing else meanwhile.
+  encoded.emplace(change.record.get(), std::pair{change.record, text});
   return text;
 }
 
 Task<> Api::State::watch(const Address& address, http::Request& request, http::Responder& responder) {
+  refuse_unknown(request.query);
   auto filter = filter_of(address, request.query);
   auto from = number_of(request.query, "from");
   if (const auto last = request.headers.get("Last-Event-ID"); last && !from) {
@@ -108,7 +129,8 @@ Task<> Api::State::watch(const Address& address, http::Request& request, http::R
   const auto concerns = [&](const Record& record) {
     return !address.entity() || record.key.name == address.key.name;
   };
-  const auto snapshot = settings.store.snapshot();
+  // Let go of before the first wait: a snapshot keeps alive what it shows.
+  auto snapshot = settings.store.snapshot();
   const auto watch = settings.store.watch(from.value_or(snapshot->revision()), filter);
   auto& events = responder.events();
   if (!from) {
@@ -117,8 +139,10 @@ Task<> Api::State::watch(const Address& address, http::Request& request, http::R
       if (concerns(*record))
         text += http::Events::encode(std::to_string(snapshot->revision()), "put", to_document_json(*record));
     text += http::Events::encode(std::to_string(snapshot->revision()), "listed", "{}");
+    snapshot.reset();
     co_await events.write(text);
   }
+  snapshot.reset();
   std::string lost;
   try {
     while (true) {
@@ -138,6 +162,11 @@ Task<> Api::State::write(const Address& address, http::Request& request, http::R
                          Call call) {
   authorize(call, address.kind->in_project || address.kind->kind == "Project" ? Permission::Manage
                                                                               : Permission::Platform);
+  const bool creating = request.method == "POST";
+  if (creating == address.entity())
+    throw http::StatusError(405, Code::Invalid,
+                            creating ? "POST makes one in the collection; PUT says how this one shall be"
+                                     : "PUT goes to the address of one entity; POST makes one here");
   if (!address.kind->writable) {
     std::string verbs;
     for (const auto& operation : operations)
@@ -172,10 +201,11 @@ Task<> Api::State::write(const Address& address, http::Request& request, http::R
   if (address.kind->in_project && !snapshot->get({"Project", {}, draft.key.project}))
     throw missing({"Project", {}, draft.key.project});
   const auto before = snapshot->get(draft.key);
-  if (before && request.method == "POST") throw fail(Code::AlreadyExists, "{} exists", to_string(draft.key));
+  if (before && creating) throw fail(Code::AlreadyExists, "{} exists", to_string(draft.key));
   if (before && before->deleted)
     throw fail(Code::FailedPrecondition, "{} is being deleted", to_string(draft.key));
-  for (const auto& admission : admissions[draft.key.kind]) admission(call, before.get(), &draft);
+  if (const auto found = admissions.find(draft.key.kind); found != admissions.end())
+    for (const auto& admission : found->second) admission(call, before.get(), &draft);
 
   store::Transaction transaction;
   const Key key = draft.key;
@@ -187,8 +217,9 @@ Task<> Api::State::write(const Address& address, http::Request& request, http::R
   } else {
     transaction.create(std::move(draft));
   }
+  // The trail and what it speaks of are one transaction: there is neither without the other.
+  transaction.create(event(call, before ? "update" : "create", {}));
   co_await settings.store.commit(std::move(transaction));
-  co_await record_event(call, before ? "update" : "create", {});
   const auto after = settings.store.snapshot()->get(key);
   if (!after) throw missing(key);
   responder.send(http::Response::json(to_document_json(*after), before ? 200 : 201));
@@ -202,11 +233,12 @@ Task<> Api::State::remove(const Address& address, http::Responder& responder, Ca
     throw fail(Code::FailedPrecondition, "a {} is not deleted plainly", address.kind->kind);
   const auto before = settings.store.snapshot()->get(address.key);
   if (!before) throw missing(address.key);
-  for (const auto& admission : admissions[address.key.kind]) admission(call, before.get(), nullptr);
+  if (const auto found = admissions.find(address.key.kind); found != admissions.end())
+    for (const auto& admission : found->second) admission(call, before.get(), nullptr);
   store::Transaction transaction;
   transaction.erase(address.key);
+  transaction.create(event(call, "delete", {}));
   co_await settings.store.commit(std::move(transaction));
-  co_await record_event(call, "delete", {});
   const auto after = settings.store.snapshot()->get(address.key);
   responder.send(http::Response::json(after ? to_document_json(*after) : "{}", after ? 202 : 200));
 }

@@ -67,6 +67,7 @@ void describe_kind(Node& paths, Node& schemas, const KindInfo& info) {
                         {"summary", fmt::format("List {}, or watch them with ?watch.", info.plural)},
                         {"parameters",
                          Node::List{query_parameter("labels", "NAME=VALUE,…: all must be equal.", text),
+                                    query_parameter("owner", "Uid of the owner.", text),
                                     query_parameter("revision", "As of this revision of the store.", number),
                                     query_parameter("limit", "At most so many, newest first.", number),
                                     query_parameter("before", "Go on below this revision.", number),
@@ -75,6 +76,14 @@ void describe_kind(Node& paths, Node& schemas, const KindInfo& info) {
                         {"responses", responses("200", "What there is.",
                                                 content("application/json",
                                                         reference(fmt::format("{}List", info.kind))))}}}};
+  if (info.in_project) {
+    Node everywhere = collection;
+    Node get = *everywhere.find("get");
+    get.set("operationId", id_of("listEvery", info));
+    get.set("summary", fmt::format("List {} of all projects, or watch them with ?watch.", info.plural));
+    everywhere.set("get", std::move(get));
+    paths.set(fmt::format("/api/v1/{}", info.plural), std::move(everywhere));
+  }
   if (!shared.empty()) collection.set("parameters", shared);
   shared.push_back(path_parameter("name"));
   Node one = Node::Map{
@@ -103,12 +112,21 @@ void describe_kind(Node& paths, Node& schemas, const KindInfo& info) {
             {"operationId", id_of("put", info)},
             {"summary", fmt::format("Make or change a {}; metadata.revision is a precondition.", info.kind)},
             {"requestBody", body},
-            {"responses", responses("200", "It is so.", content("application/json", reference(info.kind)))}});
+            {"responses", [&] {
+               Node made = responses("200", "It is so.", content("application/json", reference(info.kind)));
+               made.set("201", described("It was made.", content("application/json", reference(info.kind))));
+               return made;
+             }()}});
   }
   if (info.removable)
     one.set("delete", Node::Map{{"operationId", id_of("delete", info)},
                                 {"summary", fmt::format("Delete a {} and what it owns.", info.kind)},
-                                {"responses", responses("202", "It is going.", Node::Map{})}});
+                                {"responses", [&] {
+                                   Node made = responses("202", "It is going.",
+                                                         content("application/json", reference(info.kind)));
+                                   made.set("200", described("It is gone.", Node::Map{}));
+                                   return made;
+                                 }()}});
   paths.set(base, std::move(collection));
   paths.set(base + "/{name}", std::move(one));
 }

@@ -26,6 +26,7 @@ struct Api::State {
 
   /// Error{Denied} unless the subject may; None asks nothing.
   void authorize(const Call& call, Permission permission) const;
+  Record event(const Call& call, std::string action, std::string message) const;
   Task<> record_event(const Call& call, std::string action, std::string message);
   Task<Node> call_unary(const AnyOperation& operation, Call call, Node input);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations that go on: streams as server-sent events, terminals as WebSockets.
+#include <algorithm>
 #include <charconv>
 #include <deque>
 
@@ -47,9 +48,9 @@ Task<> Api::State::stream(const AnyOperation& operation, Call call, Node input, 
   std::optional<std::string> problem;
   try {
     co_await operation.stream(call, input, emit);
-  } catch (const Error& error) {
-    if (!events || error.code() == Code::Cancelled) throw;
-    problem = http::problem(error).body;
+  } catch (...) {
+    if (!events || is_cancellation(std::current_exception())) throw;
+    problem = http::problem(std::current_exception(), operation.name).body;
   }
   if (!events) events = &responder.events();
   if (problem)
@@ -73,7 +74,10 @@ class SocketTerminal final : public Terminal {
       while (auto message = co_await socket_.read()) {
         inputs_.push_back(input_of(std::move(*message)));
         arrived_.notify();
+        while (inputs_.size() >= kAhead) co_await taken_.wait();
       }
+    } catch (const Error& error) {
+      if (error.code() == Code::Invalid) broken_ = error;
     } catch (const std::exception&) {
       // However the caller went, it is gone.
     }
@@ -83,11 +87,13 @@ class SocketTerminal final : public Terminal {
 
   Task<std::optional<Input>> read() override {
     while (inputs_.empty()) {
+      if (broken_) throw *broken_;
       if (gone_) co_return std::nullopt;
       co_await arrived_.wait();
     }
     auto input = std::move(inputs_.front());
     inputs_.pop_front();
+    taken_.notify();
     co_return input;
   }
 
@@ -96,6 +102,8 @@ class SocketTerminal final : public Terminal {
   }
 
  private:
+  static constexpr std::size_t kAhead = 64;  // messages; a caller that sends faster waits
+
   static Input input_of(http::WebSocket::Message message) {
     Input input;
     if (message.kind == http::WebSocket::Kind::Binary) {
@@ -106,8 +114,11 @@ class SocketTerminal final : public Terminal {
     if (const Node* size = control.find("resize")) {
       const Node* columns = size->find("columns");
       const Node* rows = size->find("rows");
-      if (columns && rows && columns->integer() && rows->integer())
-        input.size = {static_cast<int>(*columns->integer()), static_cast<int>(*rows->integer())};
+      const auto side = [](const Node* value) {
+        return value && value->integer() ? std::clamp<std::int64_t>(*value->integer(), 0, 10'000) : 0;
+      };
+      if (side(columns) > 0 && side(rows) > 0)
+        input.size = {static_cast<int>(side(columns)), static_cast<int>(side(rows))};
     }
     if (const Node* close = control.find("close"); close && close->boolean())
       input.closed = *close->boolean();
@@ -116,26 +127,33 @@ class SocketTerminal final : public Terminal {
 
   http::WebSocket& socket_;
   std::deque<Input> inputs_;
-  Signal arrived_;
+  Signal arrived_, taken_;
   bool gone_ = false;
+  std::optional<Error> broken_;  // the caller said what is no message of the protocol
 };
 
 }  // namespace
 
 Task<> Api::State::terminal(const AnyOperation& operation, Call call, Node input,
                             http::Responder& responder) {
+  if (!responder.wants_websocket())
+    throw fail(Code::Invalid, "{} is a terminal: ask for a WebSocket", operation.name);
+  if (operation.permission != Permission::Read) {
+    Node shown = input;
+    redact(shown, operation.input);
+    co_await record_event(call, operation.name, to_json(shown));
+  }
   auto socket = co_await responder.accept();
   SocketTerminal terminal{*socket};
-  co_await record_event(call, operation.name, to_json(input));
   co_await with_scope("terminal", [&](Scope& scope) -> Task<> {
     scope.spawn([&]() -> Task<> { co_await terminal.pump(); });
     std::string last;
     try {
       const int code = co_await operation.terminal(call, input, terminal);
       last = to_json(Node::Map{{"exit", code}});
-    } catch (const Error& error) {
-      if (error.code() == Code::Cancelled) throw;
-      last = "{\"error\":" + http::problem(error).body + "}";
+    } catch (...) {
+      if (is_cancellation(std::current_exception())) throw;
+      last = "{\"error\":" + http::problem(std::current_exception(), operation.name).body + "}";
     }
     co_await socket->write(http::WebSocket::Kind::Text, last);
     co_await socket->close();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/client.hpp"
 
+#include <charconv>
+#include <map>
+
 #include "http/problem.hpp"
 #include "http/text.hpp"
 
@@ -33,6 +36,21 @@ std::string query_of(const Node& input) {
         add(name, value);
     }
   return query;
+}
+
+std::int64_t revision_of(std::string_view id) {
+  std::int64_t revision = 0;
+  std::from_chars(id.data(), id.data() + id.size(), revision);
+  return revision;
+}
+
+// "shop/web.production": what tells one from another in a watch of one kind.
+std::string name_in(const Node& document) {
+  std::string name;
+  for (const char* part : {"project", "name"})
+    if (const Node* metadata = document.find("metadata"))
+      if (const Node* value = metadata->find(part); value && value->string()) name += *value->string() + "/";
+  return name;
 }
 
 Node read_answer(const http::Response& response) {
@@ -107,10 +125,12 @@ Task<Node> Client::create(Key key, Node document) {
 Task<> Client::remove(Key key) { co_await exchange(prepare("DELETE", path_of(key))); }
 
 Task<> Client::watch(Key key, std::function<bool(const Change&)> changed) {
-  std::string from;
+  // What was told to exist: after a gap, what is listed no more was removed meanwhile.
+  std::map<std::string, Node> known;
   while (true) {
-    auto call = prepare("GET", path_of(key) + "?watch=true" + from);
-    auto events = co_await http_.events(std::move(call));
+    std::map<std::string, Node> before;
+    before.swap(known);
+    auto events = co_await http_.events(prepare("GET", path_of(key) + "?watch=true"));
     bool lost = false;
     while (auto event = co_await events.next()) {
       if (event->event == "lost") {
@@ -118,15 +138,24 @@ Task<> Client::watch(Key key, std::function<bool(const Change&)> changed) {
         break;
       }
       if (event->event != "put" && event->event != "removed" && event->event != "listed") continue;
-      const Change change{.listed = event->event == "listed",
-                          .removed = event->event == "removed",
-                          .revision = std::stoll("0" + event->id),
-                          .document = parse_json(event->data)};
-      from = fmt::format("&from={}", change.revision);
+      Change change{.listed = event->event == "listed",
+                    .removed = event->event == "removed",
+                    .revision = revision_of(event->id),
+                    .document = parse_json(event->data)};
+      if (change.listed) {
+        for (auto& [name, document] : before)
+          if (!known.contains(name) &&
+              !changed({.removed = true, .revision = change.revision, .document = std::move(document)}))
+            co_return;
+        before.clear();
+      } else if (change.removed) {
+        known.erase(name_in(change.document));
+      } else {
+        known[name_in(change.document)] = change.document;
+      }
       if (!changed(change)) co_return;
     }
     if (!lost) throw fail(Code::Unavailable, "the server ended the watch");
-    from.clear();
   }
 }
 
@@ -148,6 +177,7 @@ Task<> Client::stream_any(std::string operation, std::string project, std::strin
     if (event->event == "error") {
       http::Response problem;
       problem.status = 500;
+      problem.headers.set("Content-Type", "application/problem+json");
       problem.body = event->data;
       throw http::error_of(problem);
     }

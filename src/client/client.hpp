@@ -49,7 +49,8 @@ class Client {
   Task<Node> put(Key key, Node document);
   Task<Node> create(Key key, Node document);
   Task<> remove(Key key);
-  /// Calls `changed` with what exists, then with every change, until it returns false.
+  /// Calls `changed` with what exists, once with `listed`, then with every change, until it returns false.
+  /// After a gap it begins again, and what went meanwhile is told as removed.
   Task<> watch(Key key, std::function<bool(const Change&)> changed);
 
   /// "deployments.rollback" on shop/web.production.

@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "base/ids.hpp"
 
 namespace tow::identity {
@@ -15,20 +18,40 @@ constexpr Duration kInvitationLife = std::chrono::hours{24};
 // The hash finds the entity without a walk over all of them.
 std::string entity_name(std::string_view hash) { return "t" + std::string{hash.substr(0, 24)}; }
 
-std::string presented(const http::Request& request) {
-  const auto header = request.headers.get("Authorization").value_or("");
-  if (header.starts_with("Bearer ")) return std::string{header.substr(7)};
-  if (header.starts_with("Basic ")) {
-    const auto pair = base64_decode(header.substr(6));
-    const auto colon = pair.find(':');
-    if (colon != std::string::npos) return pair.substr(colon + 1);
-  }
-  return {};
-}
-
 Error unknown_caller(std::string_view why) {
   return fail(Code::Unauthenticated,
               "{}; sign in with `tow login`, and get an invitation by `tow admin invite` on the server", why);
+}
+
+bool equal_without_case(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(text, lower, [](char a, char b) { return std::tolower(a) == b; });
+}
+
+// What is not base64 is no password: nothing.
+std::string decoded(std::string_view text) {
+  try {
+    return base64_decode(text);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// The token of a request that brings one; empty without the header.
+std::string presented(const http::Request& request) {
+  const auto header = request.headers.get("Authorization").value_or("");
+  if (header.empty()) return {};
+  // The scheme's name has no case (RFC 9110, 11.1).
+  const auto space = header.find(' ');
+  const auto scheme = header.substr(0, space);
+  auto rest = space == std::string_view::npos ? std::string_view{} : header.substr(space + 1);
+  while (rest.starts_with(' ')) rest.remove_prefix(1);
+  if (equal_without_case(scheme, "bearer") && !rest.empty()) return std::string{rest};
+  if (equal_without_case(scheme, "basic")) {
+    const auto pair = decoded(rest);
+    if (const auto colon = pair.find(':'); colon != std::string::npos && colon + 1 < pair.size())
+      return pair.substr(colon + 1);
+  }
+  throw unknown_caller("the header Authorization holds no token, as Bearer or as Basic's password");
 }
 
 }  // namespace
