@@ -101,6 +101,13 @@ Task<RollbackOutput> Core::roll_back(api::Call call, RollbackInput input) {
     spec.hold = spec.hold || input.hold;
     spec.cause = "rollback";
   };
+  const auto before = need_deployment(*snapshot(), call.target);
+  auto tried = before.spec;
+  pick(before, tried);
+  const auto release = co_await settings.store.find(key<Release>(call.target.project, tried.release));
+  if (!release)
+    throw fail(Code::FailedPrecondition, "the release {} of revision {} is gone", tried.release,
+               output.revision);
   output.generation = co_await change_deployment(*this, call.target, call.subject.name, pick);
   co_return output;
 }

@@ -173,7 +173,8 @@ class Pass {
     std::string problem;
     try {
       engine::GroupSpec group{.id = entity.uid(), .workload = {}, .count = ensure.count};
-      group.workload = co_await workload_of(core_, deployment_, entity, own ? &*target_.plan : nullptr);
+      group.workload =
+          co_await workload_of(core_, deployment_, entity, own ? target_.prepared.get() : nullptr);
       co_await core_.settings.engine.ensure(std::move(group));
     } catch (const Error& error) {
       switch (error.code()) {

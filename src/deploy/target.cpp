@@ -83,12 +83,6 @@ void check_routes(const store::Snapshot& snapshot, const Entity<Deployment>& dep
       throw fail(Code::FailedPrecondition, "{}{} leads to {} already", route.host, route.path, *other);
 }
 
-struct Prepared {
-  Release::Spec release;
-  score::Document document;
-  PlanInput input;
-};
-
 Task<std::unique_ptr<Prepared>> prepare(Core& core, const Entity<Deployment>& deployment, std::string release,
                                         Node overrides) {
   const auto record = co_await core.settings.store.find(key<Release>(deployment.project(), release));
@@ -147,7 +141,7 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
         co_return target;
       }
   try {
-    const auto prepared = co_await prepare(core, deployment, spec.release, spec.overrides);
+    auto prepared = co_await prepare(core, deployment, spec.release, spec.overrides);
     const auto names = required_names(prepared->input);
     const auto values = values_of(resolve_for(*snapshot, deployment, names));
     const auto neighbours = co_await find_neighbours(core.settings.store, prepared->input);
@@ -160,7 +154,7 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
       co_return target;
     }
     memory.waiting.reset();
-    target.plan = make_plan(prepared->input, values, neighbours);
+    prepared->plan = make_plan(prepared->input, values, neighbours);
     Revision::Spec revision{
         .deployment = deployment.name(),
         .number = latest ? latest->spec.number + 1 : 1,
@@ -177,11 +171,11 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
         .cause = spec.cause,
         .by = spec.by};
     if (latest) attribute(*snapshot, deployment, latest->spec, revision);
-    record_plan(*target.plan, prepared->input.domain, spec.environment, revision);
+    record_plan(*prepared->plan, prepared->input.domain, spec.environment, revision);
     check_routes(*snapshot, deployment, revision);
 
     store::Transaction transaction;
-    claim_volumes(*snapshot, deployment, *target.plan, transaction);
+    claim_volumes(*snapshot, deployment, *prepared->plan, transaction);
     auto record =
         draft<Revision>(deployment.project(), revision_name(deployment.name(), revision.number), revision);
     const Key created = record.key;
@@ -193,6 +187,7 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
     if (!made) throw fail(Code::Conflict, "the revision {} is gone", created.name);
     target.revision = revision.number;
     target.made = decode<Revision>(made);
+    target.prepared = std::move(prepared);
   } catch (const Error& error) {
     switch (error.code()) {
       case Code::Invalid:
@@ -209,14 +204,15 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
 }
 
 Task<engine::Workload> workload_of(Core& core, const Entity<Deployment>& deployment,
-                                   const Entity<Revision>& revision, const score::Plan* plan) {
-  const auto prepared = co_await prepare(core, deployment, revision.spec.release, revision.spec.overrides);
-  std::optional<score::Plan> own;
-  if (!plan) {
-    const auto neighbours = co_await find_neighbours(core.settings.store, prepared->input);
-    own = make_plan(prepared->input, revision.spec.configuration, neighbours);
-    plan = &*own;
+                                   const Entity<Revision>& revision, const Prepared* prepared) {
+  std::unique_ptr<Prepared> own;
+  if (!prepared) {
+    own = co_await prepare(core, deployment, revision.spec.release, revision.spec.overrides);
+    const auto neighbours = co_await find_neighbours(core.settings.store, own->input);
+    own->plan = make_plan(own->input, revision.spec.configuration, neighbours);
+    prepared = own.get();
   }
+  const auto* plan = &*prepared->plan;
   auto snapshot = core.snapshot();
   store::Transaction transaction;
   claim_volumes(*snapshot, deployment, *plan, transaction);
