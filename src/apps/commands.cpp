@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "apps/doctor.hpp"
 #include "client/client.hpp"
 #include "image/packs/packs.hpp"
 #include "model/operations.hpp"
@@ -28,7 +29,8 @@ void add_settings(CLI::App* command, const std::shared_ptr<ServerSettings>& s) {
       ->add_option("--internal-port", s->internal_port,
                    "Port on which the proxy takes what services are asked")
       ->capture_default_str();
-  command->add_option("--images", s->images, "Image store and build caches, of one server at a time; else in the data directory");
+  command->add_option("--images", s->images,
+                      "Image store and build caches, of one server at a time; else in the data directory");
   command->add_option("--oci-runtime", s->oci_runtime,
                       "OCI runtime by name; else crun, where it accepts the machine, or runc");
   command->add_flag("--trust-host-certificates", s->trust_host_certificates,
@@ -81,6 +83,23 @@ void add_commands(CLI::App& app, int& code) {
   add_settings(down, gone);
   down->add_flag("--data-too", *with_data, "Remove its data directory as well");
   down->callback([gone, with_data, &code] { code = report([&] { return take_down(*gone, *with_data); }); });
+
+  const auto examined = std::make_shared<ServerSettings>();
+  const auto format = std::make_shared<std::string>("table");
+  auto* doctor = app.add_subcommand("doctor", "What this machine has, lacks, and how to mend it");
+  add_settings(doctor, examined);
+  doctor->add_option("-o,--output", *format, "table, json or yaml")
+      ->check(CLI::IsMember({"table", "json", "yaml"}));
+  doctor->callback([examined, format, &code] {
+    code = report([&] {
+      const auto findings = examine(*examined);
+      const auto text = *format == "table"  ? table(findings)
+                        : *format == "json" ? to_pretty_json(document(findings)) + "\n"
+                                            : to_yaml(document(findings));
+      std::fputs(text.c_str(), stdout);
+      return exit_code(findings);
+    });
+  });
 
   const auto name = std::make_shared<std::string>();
   auto* hook = app.add_subcommand("hook", "Run by git in the server's repositories")->group("");

@@ -22,22 +22,41 @@ void add_shared_options(CLI::App& app, Context& context) {
       ->option_text("FORMAT");
 }
 
-Task<> act(Context& context, int& code) {
-  context.set_executor(co_await boost::asio::this_coro::executor);
-  code = co_await context.action();
+// The first word that stands where a command should, and the nearest that is one.
+std::string suggestion(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* at = &app;
+  for (const auto& word : words) {
+    if (word.starts_with('-')) return {};
+    const auto commands = at->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty()) return {};
+    const CLI::App* next = nullptr;
+    std::vector<std::string> known;
+    for (const auto* command : commands) {
+      if (command->get_name() == word) next = command;
+      if (!command->get_group().empty()) known.push_back(command->get_name());
+    }
+    if (!next) {
+      if (at->get_require_subcommand_min() == 0) return {};
+      const auto near = nearest(word, known);
+      const std::string place = at == &app ? "" : " of `tow " + at->get_name() + "`";
+      return fmt::format("\"{}\" is no command{}{}", word, place,
+                         !near.empty() ? fmt::format("; did you mean \"{}\"?", near)
+                         : at == &app  ? std::string{"; `tow --help` lists them"}
+                                       : fmt::format("; there are {}", fmt::join(known, ", ")));
+    }
+    at = next;
+  }
+  return {};
 }
 
-// A word that is no command: the nearest that is one.
-void suggest(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return;
-  std::vector<std::string> known;
-  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    known.push_back(command->get_name());
-  if (std::find(known.begin(), known.end(), argv[1]) != known.end()) return;
-  const auto near = nearest(argv[1], known);
-  std::fprintf(
-      stderr, "tow: \"%s\" is no command%s\n", argv[1],
-      near.empty() ? "; `tow --help` lists them" : fmt::format("; did you mean \"{}\"?", near).c_str());
+// What follows "--" goes to `exec` and `run` as it is: the parser would take "{}" and "[x]" for lists.
+void split_rest(std::vector<std::string>& words, Context& context) {
+  const auto dashes = std::ranges::find(words, "--");
+  const bool hands_on = std::any_of(words.begin(), dashes,
+                                    [](const std::string& word) { return word == "exec" || word == "run"; });
+  if (dashes == words.end() || !hands_on) return;
+  context.rest.emplace(dashes + 1, words.end());
+  words.erase(dashes, words.end());
 }
 
 }  // namespace
@@ -60,8 +79,11 @@ int run(int argc, char** argv, const Extras& extras) {
   add_terminals(app, context);
   add_entities(app, context);
   if (extras.add_commands) extras.add_commands(app, code);
+  add_manual(app, context);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  split_rest(words, context);
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>{words.rbegin(), words.rend()});
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);
   } catch (const CLI::CallForAllHelp& help) {
@@ -69,13 +91,14 @@ int run(int argc, char** argv, const Extras& extras) {
   } catch (const CLI::CallForVersion& version) {
     return app.exit(version);
   } catch (const CLI::ParseError& error) {
-    suggest(app, argc, argv);
-    std::fprintf(stderr, "tow: %s\n", error.what());
+    const auto said = words.empty() ? std::string{} : suggestion(app, words);
+    std::fprintf(stderr, "tow: %s\n", said.empty() ? error.what() : said.c_str());
+    if (words.empty()) std::fputs("`tow --help` lists the commands.\n", stderr);
     return kInvalid;
   }
   if (!context.action) return code;
   try {
-    run_blocking(act(context, code));
+    code = run_blocking(context.act());
   } catch (const Error& error) {
     std::fputs(("tow: " + explain(error)).c_str(), stderr);
     return exit_code(error.code());

@@ -16,4 +16,6 @@ void add_logs(CLI::App& app, Context& context);           // logs
 void add_terminals(CLI::App& app, Context& context);      // exec, run
 void add_entities(CLI::App& app, Context& context);       // get, apply, delete, watch, explain
 
+void add_manual(CLI::App& app, Context& context);  // completion, reference
+
 }  // namespace tow::cli

@@ -113,6 +113,11 @@ Task<int> set_secret(Context& context, Arguments arguments) {
 }
 
 Task<int> list_secrets(Context& context, Arguments) {
+  if (context.output.format != Format::Table) {
+    const auto all = co_await context.server().list(key<Secret>(context.project(), {}));
+    context.output.document(all.items);
+    co_return kOk;
+  }
   std::vector<std::vector<std::string>> rows{{"NAME", "SCOPE", "VERSION", "CHANGED", "BY"}};
   for (const auto& secret : co_await context.list<Secret>()) {
     if (secret.spec.removed || secret.spec.versions.empty()) continue;
@@ -154,7 +159,7 @@ void add_scope(CLI::App* command, const std::shared_ptr<Arguments>& arguments) {
 void add_configuration(CLI::App& app, Context& context) {
   auto shown = std::make_shared<Arguments>();
   auto* config = app.add_subcommand("config", "Every value that a component sees, and where it comes from");
-  config->add_option("-c,--component", shown->component, "COMPONENT[.ENVIRONMENT]");
+  config->add_option("-c,--component,COMPONENT", shown->component, "COMPONENT[.ENVIRONMENT]");
   config->require_subcommand(0, 1);
   // A group's callback runs after that of the command chosen in it.
   config->callback([&context, shown] {

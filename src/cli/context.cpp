@@ -16,6 +16,8 @@ std::string variable(const char* name) {
   return value ? value : "";
 }
 
+constexpr const char* kDefaultUrl = "http://127.0.0.1:8690";
+
 std::string without_slash(std::string url) {
   while (url.ends_with('/')) url.pop_back();
   return url;
@@ -66,17 +68,31 @@ std::string Context::url() {
   const auto credentials = Credentials::load();
   if (!credentials.last().empty()) return credentials.last();
   if (const auto socket = local_socket(); !socket.empty()) return "unix://" + socket;
-  return "http://127.0.0.1:8690";
+  return kDefaultUrl;
+}
+
+Task<int> Context::act() {
+  executor_ = co_await boost::asio::this_coro::executor;
+  std::exception_ptr failure;
+  int code = kFailed;
+  try {
+    code = co_await action();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  client_.reset();
+  executor_.reset();
+  if (failure) std::rethrow_exception(failure);
+  co_return code;
 }
 
 client::Client& Context::server() {
   if (client_) return *client_;
   client::Settings settings{.url = url(), .token = variable("TOWPATH_TOKEN")};
   if (settings.token.empty()) settings.token = Credentials::load().token(settings.url).value_or("");
-  // On the server's own machine its user needs no token.
-  if (settings.token.empty() && settings.url.starts_with("http"))
-    if (const auto socket = local_socket();
-        !socket.empty() && settings.url.find("127.0.0.1") != std::string::npos)
+  // On the server's own machine its user needs no token. Another port of it is another server.
+  if (settings.token.empty() && (settings.url == kDefaultUrl || !variable("TOWPATH_SOCKET").empty()))
+    if (const auto socket = local_socket(); !socket.empty() && settings.url.starts_with("http://127.0.0.1:"))
       settings.url = "unix://" + socket;
   client_ = std::make_unique<client::Client>(*executor_, std::move(settings));
   return *client_;

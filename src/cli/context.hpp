@@ -31,6 +31,8 @@ class Context {
   std::string url_option;
   std::string project_option;
   std::string environment_option;
+  /// What stood after "--" for a command that hands it on as it is.
+  std::optional<std::vector<std::string>> rest;
 
   /// What the chosen command does; set by its callback, run after parsing. Returns the exit code.
   std::function<Task<int>()> action;
@@ -45,7 +47,8 @@ class Context {
   /// http://127.0.0.1:8690.
   std::string url();
   client::Client& server();
-  void set_executor(Executor executor) { executor_ = std::move(executor); }
+  /// Runs the chosen command. What reaches the server lives no longer than the executor that it runs on.
+  Task<int> act();
 
   template <class Out, class In>
   Task<Out> call(std::string operation, std::string name, In input) {

@@ -18,6 +18,7 @@ struct Arguments {
   std::string score;
   int number = 0;
   bool hold = false;
+  bool unhold = false;
   bool wait = true;
   bool yes = false;
   std::string sort;
@@ -56,7 +57,23 @@ Task<int> deploy(Context& context, Arguments arguments) {
   co_return co_await finish(context, arguments, output.deployment, output.generation);
 }
 
+bool is_number(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos && text.size() < 10;
+}
+
 Task<int> rollback(Context& context, Arguments arguments) {
+  // `tow rollback 3`, in a repository of one component.
+  if (!arguments.number && is_number(arguments.name)) {
+    arguments.number = std::stoi(arguments.name);
+    arguments.name.clear();
+  }
+  if (arguments.unhold) {
+    const auto held = context.deployment(arguments.name);
+    context.output.note(fmt::format("Lifting the hold on {} of {}", held.text(), context.project()));
+    const auto lifted = co_await context.call<Accepted>("deployments.unhold", held.text(), Nothing{});
+    if (!lifted.message.empty()) context.output.note(lifted.message);
+    co_return kOk;
+  }
   const auto name = context.deployment(arguments.name);
   const RollbackInput input{.revision = arguments.number, .hold = arguments.hold};
   context.output.note(fmt::format("Rolling {} of {} back to {}", name.text(), context.project(),
@@ -165,7 +182,8 @@ void add_deployments(CLI::App& app, Context& context) {
     command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
     command->add_option("REVISION", a->number, "Its number in `tow history`; else the one that served before")
         ->check(CLI::PositiveNumber);
-    command->add_flag("--hold", a->hold, "Refuse pushes until a deploy lifts it");
+    auto* hold = command->add_flag("--hold", a->hold, "Refuse pushes until a deploy or --unhold lifts it");
+    command->add_flag("--unhold", a->unhold, "Take pushes again; nothing is rolled back")->excludes(hold);
   }
   {
     auto a = make();

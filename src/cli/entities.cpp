@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit.hpp"
+#include "http/text.hpp"
 
 namespace tow::cli {
 namespace {
@@ -60,8 +61,8 @@ Task<int> get(Context& context, Arguments arguments) {
     context.output.document(*document);
     co_return kOk;
   }
-  const auto list =
-      co_await context.server().list(target, arguments.labels.empty() ? "" : "labels=" + arguments.labels);
+  const auto list = co_await context.server().list(
+      target, arguments.labels.empty() ? "" : "labels=" + http::encode(arguments.labels));
   if (context.output.format != Format::Table) {
     context.output.document(list.items);
     co_return kOk;
@@ -72,22 +73,35 @@ Task<int> get(Context& context, Arguments arguments) {
   co_return kOk;
 }
 
+Task<> apply_file(Context& context, std::string file) {
+  const auto text = file == "-" ? std::string{std::istreambuf_iterator<char>{std::cin}, {}} : read_file(file);
+  Node document = parse_yaml(text);
+  if (!document.map()) throw fail(Code::Invalid, "{} holds no entity", file);
+  // A project that is not said is the one that one works in.
+  const auto* info = find_kind(text_at(document, {"kind"}));
+  if (info && info->in_project && text_at(document, {"metadata", "project"}).empty() &&
+      document.find("metadata")) {
+    Node metadata = *document.find("metadata");
+    metadata.set("project", context.project());
+    document.set("metadata", std::move(metadata));
+  }
+  const auto record = from_document(document);
+  co_await context.server().put(record.key, document);
+  context.output.line(fmt::format("{} is as {} says", to_string(record.key), file));
+}
+
 Task<int> apply(Context& context, Arguments arguments) {
   for (const auto& file : arguments.files) {
-    const auto text =
-        file == "-" ? std::string{std::istreambuf_iterator<char>{std::cin}, {}} : read_file(file);
-    Node document = parse_yaml(text);
-    const auto* info = find_kind(text_at(document, {"kind"}));
-    // A project that is not said is the one that one works in.
-    if (info && info->in_project && text_at(document, {"metadata", "project"}).empty() &&
-        document.find("metadata")) {
-      Node metadata = *document.find("metadata");
-      metadata.set("project", context.project());
-      document.set("metadata", std::move(metadata));
+    std::optional<Error> faulty;
+    try {
+      co_await apply_file(context, file);
+    } catch (const Error& error) {
+      if (error.faults().empty()) throw;
+      faulty = error;
     }
-    const auto record = from_document(document);
-    co_await context.server().put(record.key, document);
-    context.output.line(fmt::format("{} is as {} says", to_string(record.key), file));
+    if (!faulty) continue;
+    std::fputs(explain(*faulty, file).c_str(), stderr);
+    co_return exit_code(faulty->code());
   }
   co_return kOk;
 }
@@ -115,17 +129,27 @@ Task<int> watch(Context& context, Arguments arguments) {
   co_return kOk;
 }
 
+// "list of strings", "map of objects", "duration", and the schema in which its own fields are.
+std::pair<std::string, const Node*> type_of(const Node& property) {
+  if (const Node* items = property.find("items")) {
+    const auto [type, inner] = type_of(*items);
+    return {"list of " + type + "s", inner};
+  }
+  if (const Node* values = property.find("additionalProperties"); values && values->map()) {
+    const auto [type, inner] = type_of(*values);
+    return {"map of " + type + "s", inner};
+  }
+  auto type = text_at(property, {"type"});
+  if (const auto format = text_at(property, {"format"}); !format.empty()) type = format;
+  return {type.empty() ? "document" : type, &property};
+}
+
 void explain_fields(Context& context, const Node& schema, int depth) {
   const Node* properties = schema.find("properties");
   if (!properties) return;
   const Node* required = schema.find("required");
   for (const auto& [name, property] : *properties->map()) {
-    std::string type = text_at(property, {"type"});
-    const Node* inner = &property;
-    if (const Node* items = property.find("items"))
-      inner = items, type = "list of " + text_at(*items, {"type"}) + "s";
-    if (const Node* values = property.find("additionalProperties"); values && values->map())
-      inner = values, type = "map of " + text_at(*values, {"type"}) + "s";
+    const auto [type, inner] = type_of(property);
     std::string marks;
     if (required && required->list())
       for (const auto& each : *required->list())
@@ -138,10 +162,16 @@ void explain_fields(Context& context, const Node& schema, int depth) {
     context.output.line(fmt::format("{}{} {}", std::string(static_cast<std::size_t>(depth) * 2, ' '),
                                     context.output.paint(Colour::Bold, name),
                                     context.output.paint(Colour::Dim, "(" + type + marks + ")")));
-    context.output.line(fmt::format("{}{}", std::string(static_cast<std::size_t>(depth) * 2 + 4, ' '),
-                                    text_at(property, {"description"})));
+    if (const auto description = text_at(property, {"description"}); !description.empty())
+      context.output.line(
+          fmt::format("{}{}", std::string(static_cast<std::size_t>(depth) * 2 + 4, ' '), description));
     explain_fields(context, *inner, depth + 1);
   }
+}
+
+Node described(Node schema, std::string_view description) {
+  schema.set("description", description);
+  return schema;
 }
 
 // explain deployment.spec.scale: the tables themselves, without a server.
@@ -150,7 +180,8 @@ Task<int> explain_kind(Context& context, Arguments arguments) {
   const auto& info = kind_named(arguments.kind.substr(0, dot));
   Node schema =
       Node::Map{{"type", "object"},
-                {"properties", Node::Map{{"spec", info.spec_schema()}, {"status", info.status_schema()}}}};
+                {"properties", Node::Map{{"spec", described(info.spec_schema(), "What is wanted.")},
+                                         {"status", described(info.status_schema(), "What was observed.")}}}};
   std::string rest = dot == std::string::npos ? "" : arguments.kind.substr(dot + 1);
   std::string description{info.help};
   while (!rest.empty()) {
@@ -177,7 +208,7 @@ Task<int> explain_kind(Context& context, Arguments arguments) {
   }
   context.output.line(context.output.paint(Colour::Bold, arguments.kind) +
                       (description.empty() ? "" : "  " + description));
-  explain_fields(context, schema, 1);
+  explain_fields(context, *type_of(schema).second, 1);
   co_return kOk;
 }
 

@@ -21,12 +21,16 @@ Task<int> create_project(Context& context, std::string name, std::string title) 
   co_await context.server().watch(
       environment, [](const client::Change& change) { return change.removed || change.listed; });
   context.output.line(fmt::format("The project {} has the environments development and production.", name));
-  const auto url = context.url();
   context.output.line(fmt::format("Next, in your repository: tow init -p {}, then git push tow main", name));
   co_return kOk;
 }
 
 Task<int> list_projects(Context& context) {
+  if (context.output.format != Format::Table) {
+    const auto all = co_await context.server().list(key<Project>({}, {}));
+    context.output.document(all.items);
+    co_return kOk;
+  }
   const auto projects = co_await context.list<Project>();
   std::vector<std::vector<std::string>> rows{{"PROJECT", "TITLE"}};
   for (const auto& project : projects) rows.push_back({project.name(), project.spec.title});

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -12,11 +15,26 @@
 
 #include "cli/commands.hpp"
 #include "cli/exit.hpp"
+#include "http/problem.hpp"
 
 namespace tow::cli {
 namespace {
 
 namespace asio = boost::asio;
+
+// A pipe or a terminal is asked without blocking; its flags belong to everybody who has it open, our output
+// and the shell included, so they are put back.
+class KeptFlags {
+ public:
+  KeptFlags() : flags_{fcntl(STDIN_FILENO, F_GETFL)} {}
+  ~KeptFlags() {
+    if (flags_ >= 0) fcntl(STDIN_FILENO, F_SETFL, flags_);
+  }
+  KeptFlags(const KeptFlags&) = delete;
+
+ private:
+  int flags_;
+};
 
 // The terminal sends every key as it is, until this ends.
 class RawMode {
@@ -46,6 +64,11 @@ winsize window() {
 void print(std::string_view bytes) {
   while (!bytes.empty()) {
     const auto written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (written < 0 && (errno == EAGAIN || errno == EINTR)) {
+      pollfd ready{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      poll(&ready, 1, -1);
+      continue;
+    }
     if (written <= 0) return;
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -56,7 +79,25 @@ Task<> send_control(http::WebSocket& socket, Node control) {
   co_await socket.write(http::WebSocket::Kind::Text, text);
 }
 
+// A file is always ready, which the kernel's readiness interface does not want to hear of.
+Task<> send_file(http::WebSocket& socket) {
+  std::string buffer(32 << 10, '\0');
+  while (true) {
+    const auto size = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) break;
+    co_await socket.write(http::WebSocket::Kind::Binary,
+                          std::string_view{buffer}.substr(0, static_cast<std::size_t>(size)));
+  }
+  co_await send_control(socket, Node::Map{{"close", true}});
+}
+
 Task<> send_input(http::WebSocket& socket, Executor executor) {
+  struct stat about{};
+  if (fstat(STDIN_FILENO, &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)))
+    co_return co_await send_file(socket);
+  if (const char* name = ttyname(STDIN_FILENO); !name && S_ISCHR(about.st_mode))
+    co_return co_await send_file(socket);  // /dev/null
   asio::posix::stream_descriptor input{executor, dup(STDIN_FILENO)};
   std::string buffer(4096, '\0');
   while (true) {
@@ -89,9 +130,11 @@ Task<int> receive(http::WebSocket& socket) {
     if (const Node* code = control.find("exit"); code && code->integer())
       co_return static_cast<int>(*code->integer());
     if (const Node* problem = control.find("error")) {
-      const Node* detail = problem->find("detail");
-      throw fail(Code::FailedPrecondition, "{}",
-                 detail && detail->string() ? *detail->string() : "it failed");
+      http::Response answer;
+      answer.status = 500;
+      answer.headers.set("Content-Type", "application/problem+json");
+      answer.body = to_json(*problem);
+      throw http::error_of(answer);
     }
   }
   throw fail(Code::Unavailable, "the connection to the server ended");
@@ -104,6 +147,7 @@ Task<int> attach(Context& context, std::string operation, std::string name, Exec
   input.rows = size.ws_row;
   const auto socket = co_await context.server().terminal(operation, context.project(), name, write(input));
   const auto executor = co_await asio::this_coro::executor;
+  const KeptFlags flags;
   std::optional<RawMode> raw;
   if (input.terminal) raw.emplace();
   int code = kFailed;
@@ -126,8 +170,11 @@ void add(CLI::App& app, Context& context, const char* name, const char* help, co
   auto* command = app.add_subcommand(name, help);
   command->add_option("COMPONENT", a->component, "COMPONENT[.ENVIRONMENT]")->required();
   command->add_option("--instance", a->input.instance, "In which instance; else a ready one");
-  command->add_option("CMD", a->input.command, "What runs, after --")->required(needs_command);
-  command->callback([&context, a, operation] {
+  command->add_option("CMD", a->input.command, "What runs, after --");
+  command->callback([&context, a, operation, needs_command] {
+    if (context.rest) a->input.command = *context.rest;
+    if (needs_command && a->input.command.empty())
+      throw CLI::ValidationError{"CMD", "say what runs, after --"};
     context.action = [&context, a, operation] {
       return attach(context, operation, context.deployment(a->component).text(), a->input);
     };

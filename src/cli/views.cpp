@@ -15,12 +15,18 @@ TimePoint now() { return std::chrono::floor<std::chrono::milliseconds>(std::chro
 std::string joined(const std::vector<std::string>& parts) { return fmt::format("{}", fmt::join(parts, " ")); }
 
 Task<int> list_deployments(Context& context) {
-  const auto deployments = co_await context.list<Deployment>();
   if (context.output.format != Format::Table) {
-    const auto list = co_await context.server().list(key<Deployment>(context.project(), {}));
+    auto list = co_await context.server().list(key<Deployment>(context.project(), {}));
+    std::erase_if(list.items, [&](const Node& item) {
+      const Node* spec = item.find("spec");
+      const Node* environment = spec ? spec->find("environment") : nullptr;
+      return !context.environment_option.empty() &&
+             (!environment || !environment->string() || *environment->string() != context.environment_option);
+    });
     context.output.document(list.items);
     co_return kOk;
   }
+  const auto deployments = co_await context.list<Deployment>();
   std::vector<std::vector<std::string>> rows{
       {"COMPONENT", "ENVIRONMENT", "PHASE", "READY", "REVISION", "AGE", "URL"}};
   for (const auto& deployment : deployments) {
