@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "engine/local/diagnosis.hpp"
+#include "engine/local/log_files.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -205,6 +206,7 @@ Task<> Instance::watch_end(int run) {
   };
   const auto ending = co_await around_.pool.run([this] {
     reap(running_.monitor);
+    end_last_line(around_.shop.place.logs(identity_.source), identity_.id);
     return Ending{exit_code(around_.shop, identity_.id),
                   around_.shop.cgroups.out_of_memory_kills(around_.shop.place.cgroup(identity_.id)) > 0};
   });

@@ -219,6 +219,25 @@ std::vector<InstanceId> logged_instances(const fs::path& directory) {
   return all;
 }
 
+void end_last_line(const fs::path& directory, const InstanceId& instance) {
+  const fs::path path = directory / (instance + ".log");
+  const Descriptor file{::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC)};
+  const auto size = file ? ::lseek(file.get(), 0, SEEK_END) : 0;
+  if (size <= 0) return;
+  // The end of the file holds the last line of each stream, as far as one of them may be open.
+  std::string end(static_cast<std::size_t>(std::min<off_t>(size, 1 << 16)), '\0');
+  if (::pread(file.get(), end.data(), end.size(), size - static_cast<off_t>(end.size())) < 0) return;
+  std::optional<RawLine> last[2];
+  for (std::size_t at = 0, stop; (stop = end.find('\n', at)) != std::string::npos; at = stop + 1)
+    if (const auto raw = parse_log_line(std::string_view{end}.substr(at, stop - at)))
+      last[raw->stream == Stream::Err ? 1 : 0] = raw;
+  for (const auto& raw : last) {
+    if (!raw || !raw->partial) continue;
+    const std::string line = tow::to_string(raw->time) + (raw->stream == Stream::Err ? " stderr F \n" : " stdout F \n");
+    if (::write(file.get(), line.data(), line.size()) < 0) return;
+  }
+}
+
 bool rotate_log(const fs::path& directory, const InstanceId& instance, Bytes limit) {
   const fs::path current = directory / (instance + ".log");
   std::error_code error;

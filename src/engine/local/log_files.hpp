@@ -66,6 +66,10 @@ class LogReader {
 /// Instances of which the source has logs, in order of name.
 std::vector<InstanceId> logged_instances(const std::filesystem::path& directory);
 
+/// Ends a last line that its writer left without an end, so that the next run's first does not become a part of it.
+/// Nobody may be writing.
+void end_last_line(const std::filesystem::path& directory, const InstanceId& instance);
+
 /// Renames the current file when it is at least `limit` long; true when it did, and conmon must open it anew.
 bool rotate_log(const std::filesystem::path& directory, const InstanceId& instance, Bytes limit);
 /// Compresses rotated files that nobody writes any more, and removes the oldest beyond `keep` (the current

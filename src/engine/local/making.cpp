@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "base/node.hpp"
 #include "engine/local/dns.hpp"
+#include "engine/local/log_files.hpp"
 #include "engine/local/processes.hpp"
 #include "engine/validate.hpp"
 
@@ -59,6 +60,7 @@ void make_directories(Start& s) {
   fs::create_directories(s.directory());
   for (const char* name : {"rootfs", "l", "v", "files", "exit"}) fs::create_directory(s.directory() / name);
   fs::create_directories(s.shop.place.logs(s.order.source));
+  end_last_line(s.shop.place.logs(s.order.source), s.order.id);
   const fs::path root = s.shop.place.root(s.order.id);
   fs::create_directories(root / "upper");
   fs::create_directory(root / "work");

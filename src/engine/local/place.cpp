@@ -39,7 +39,7 @@ void Place::prepare() const {
     throw system_error("mounting tmpfs for secrets at " + secret().string(), errno);
   make_directory(instances(), 0700);
   make_directory(runtimes(), 0700);
-  make_directory(bundle(), 0755);
+  make_directory(bundle() / "rootfs", 0755);  // runc's exec wants it to be there, though it does not look in
   make_directory(names(), 0755);
 }
 
