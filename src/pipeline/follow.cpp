@@ -10,13 +10,15 @@ Task<> wake_on_change(store::Store& store, std::string project, std::shared_ptr<
   while (true) {
     const auto watch = store.watch(store.snapshot()->revision(),
                                    {.kind = {}, .project = project, .owner = {}, .labels = {}});
+    // What changed before the watch began is seen by looking once more now.
+    signal->notify();
     try {
       while (true) {
         co_await watch->next();
         signal->notify();
       }
     } catch (const store::WatchLost&) {
-      signal->notify();
+      continue;
     }
   }
 }
