@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/group_commit.hpp"
 
+#include <pthread.h>
+
 #include "base/log.hpp"
 #include "base/waiter.hpp"
 
@@ -112,6 +114,7 @@ void GroupCommit::stop() {
 }
 
 void GroupCommit::loop() {
+  pthread_setname_np(pthread_self(), "store commit");
   std::unique_lock lock{mutex_};
   while (wait_for_work(lock)) {
     const auto batch = take_batch();

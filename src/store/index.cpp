@@ -23,8 +23,8 @@ auto key_probe(std::string_view kind, std::optional<std::string_view> project = 
   };
 }
 
-auto term_probe(std::string_view text) {
-  return [=](const auto& term) -> std::strong_ordering { return term.text() <=> text; };
+std::uint32_t hash_of(std::string_view text) {
+  return static_cast<std::uint32_t>(std::hash<std::string_view>{}(text));
 }
 
 std::strong_ordering everything(const RecordPtr&) { return std::strong_ordering::equal; }
@@ -61,7 +61,15 @@ std::string_view Identity::part(std::size_t i) const {
   return std::string_view{packed_}.substr(begin, end_of(i) - begin);
 }
 
+auto Index::probe(std::string_view text) {
+  return [=, hash = hash_of(text)](const Term& term) -> std::strong_ordering {
+    if (const auto order = term.hash <=> hash; order != 0) return order;
+    return term.text() <=> text;
+  };
+}
+
 std::strong_ordering Index::ByTerm::compare(const Term& a, const Term& b) {
+  if (const auto order = a.hash <=> b.hash; order != 0) return order;
   if (const auto order = a.text() <=> b.text(); order != 0) return order;
   if (const auto order = a.identity->kind() <=> b.identity->kind(); order != 0) return order;
   if (const auto order = a.identity->project() <=> b.identity->project(); order != 0) return order;
@@ -79,7 +87,7 @@ RecordPtr Index::get(const Key& key) const {
 
 RecordPtr Index::get_by_uid(std::string_view uid) const {
   const auto term = uid_term(uid);
-  const auto* found = terms_.find(term_probe(term));
+  const auto* found = terms_.find(probe(term));
   if (!found) return nullptr;
   return *find(found->identity->kind(), found->identity->project(), found->identity->name());
 }
@@ -87,7 +95,7 @@ RecordPtr Index::get_by_uid(std::string_view uid) const {
 std::vector<Key> Index::owned_by(std::string_view uid) const {
   std::vector<Key> keys;
   const auto term = owner_term(uid);
-  terms_.each(term_probe(term), [&](const Term& found) {
+  terms_.each(probe(term), [&](const Term& found) {
     const auto& identity = *found.identity;
     keys.push_back(
         {std::string{identity.kind()}, std::string{identity.project()}, std::string{identity.name()}});
@@ -101,7 +109,7 @@ std::vector<RecordPtr> Index::list(const Filter& filter) const {
   std::string best;
   std::size_t best_count = 0;
   const auto consider = [&](std::string term) {
-    const auto count = terms_.count(term_probe(term));
+    const auto count = terms_.count(probe(term));
     if (!best.empty() && count >= best_count) return;
     best = std::move(term);
     best_count = count;
@@ -118,7 +126,7 @@ std::vector<RecordPtr> Index::list(const Filter& filter) const {
 
 std::vector<RecordPtr> Index::list_by_term(std::string_view term, const Filter& filter) const {
   std::vector<RecordPtr> found;
-  terms_.each(term_probe(term), [&](const Term& each) {
+  terms_.each(probe(term), [&](const Term& each) {
     const auto& identity = *each.identity;
     if (!filter.kind.empty() && filter.kind != identity.kind()) return true;
     if (!filter.project.empty() && filter.project != identity.project()) return true;
@@ -174,13 +182,13 @@ void Index::erase(const Key& key) {
 
 void Index::add_terms(const Record& record) {
   const auto identity = std::make_shared<const Identity>(record);
-  for (std::uint32_t i = 0; i < identity->terms(); ++i) terms_.put({identity, i});
+  for (std::uint32_t i = 0; i < identity->terms(); ++i) terms_.put({identity, i, hash_of(identity->term(i))});
 }
 
 void Index::remove_terms(const Record& record) {
   const auto identity = std::make_shared<const Identity>(record);
   for (std::uint32_t i = 0; i < identity->terms(); ++i) {
-    const Term term{identity, i};
+    const Term term{identity, i, hash_of(identity->term(i))};
     terms_.erase([&](const Term& other) { return ByTerm::compare(other, term); });
   }
 }

@@ -47,11 +47,15 @@ class Index {
   struct ByKey {
     static std::strong_ordering compare(const RecordPtr& a, const RecordPtr& b) { return a->key <=> b->key; }
   };
+  // Terms are found, never walked in the order of their texts: they are sorted by a hash of it, which seldom
+  // needs a look at the text.
   struct Term {
     std::shared_ptr<const Identity> identity;
     std::uint32_t which = 0;
+    std::uint32_t hash = 0;
     std::string_view text() const { return identity->term(which); }
   };
+  static auto probe(std::string_view text);
   struct ByTerm {
     static std::strong_ordering compare(const Term& a, const Term& b);
   };

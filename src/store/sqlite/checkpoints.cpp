@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite/checkpoints.hpp"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "base/log.hpp"
@@ -34,6 +35,7 @@ void Checkpoints::log_has(int pages) {
 }
 
 void Checkpoints::loop() {
+  pthread_setname_np(pthread_self(), "store checkpt");
   std::optional<Database> database;
   bool failing = false;
   std::unique_lock lock{mutex_};

@@ -140,9 +140,10 @@ std::vector<RecordPtr> SqliteLog::query(const Query& query) const {
         "?5 ");
   } else {
     sql = select(std::string{kNow} + "AND e.id < ?1 ");
-    if (!filter.kind.empty()) sql += "AND e.kind = ?2 ";
+    // What one entity owns is less than what there is of a kind: its index is left out then.
+    if (!filter.kind.empty()) sql += filter.owner.empty() ? "AND e.kind = ?2 " : "AND +e.kind = ?2 ";
   }
-  if (!filter.project.empty()) sql += "AND e.project = ?3 ";
+  if (!filter.project.empty()) sql += filter.owner.empty() ? "AND e.project = ?3 " : "AND +e.project = ?3 ";
   if (!filter.owner.empty()) sql += "AND e.owner = ?4 AND e.owner <> '' ";
   sql += label.empty() ? "ORDER BY e.id DESC" : "ORDER BY l.entity DESC";
 

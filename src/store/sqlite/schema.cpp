@@ -46,7 +46,7 @@ constexpr const char* kTables = R"(
     labels TEXT, annotations TEXT, finalizers TEXT,  -- JSON; null when empty
     spec TEXT NOT NULL, status TEXT NOT NULL
   );
-  CREATE INDEX version_entity ON version (entity, sequence);
+  CREATE INDEX version_entity ON version (entity);  -- and, as every index, by sequence within that
 )";
 
 int pragma(Database& database, std::string_view name) {

@@ -54,7 +54,7 @@ CREATE INDEX entity_owner ON entity (owner) WHERE removed = 0 AND owner <> '';
 CREATE INDEX entity_kind ON entity (kind, id) WHERE removed = 0;
 CREATE INDEX entity_project ON entity (kind, project, id) WHERE removed = 0;
 CREATE INDEX entity_removed ON entity (removed) WHERE removed > 0;
-CREATE INDEX version_entity ON version (entity, sequence);
+CREATE INDEX version_entity ON version (entity);
 PRAGMA application_id=1414485840;
 PRAGMA user_version=1;
 COMMIT;
