@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/buildah/apt_sources.hpp"
 
+#include "base/error.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -155,10 +157,19 @@ Mirrors debian_mirrors(const std::vector<AptFile>& files) {
 }
 
 std::string render_sources(const Mirrors& mirrors) {
-  return fmt::format(
-      "Types: deb\nURIs: {}\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: {}\n\n"
-      "Types: deb\nURIs: {}\nSuites: bookworm-security\nComponents: main\nSigned-By: {}\n",
-      mirrors.archive, kKeyring, mirrors.security, kKeyring);
+  if (mirrors.archive.empty())
+    throw fail(
+        Code::FailedPrecondition,
+        "base images are made of Debian's packages, and apt on this machine names no archive of Debian's: "
+        "add one to /etc/apt/sources.list");
+  auto text = fmt::format(
+      "Types: deb\nURIs: {}\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: {}\n",
+      mirrors.archive, kKeyring);
+  if (!mirrors.security.empty())
+    text +=
+        fmt::format("\nTypes: deb\nURIs: {}\nSuites: bookworm-security\nComponents: main\nSigned-By: {}\n",
+                    mirrors.security, kKeyring);
+  return text;
 }
 
 std::vector<AptFile> read_apt_sources(const std::filesystem::path& apt) {

@@ -10,8 +10,8 @@
 namespace tow::image::buildah {
 
 struct Mirrors {
-  std::string archive = "http://deb.debian.org/debian";
-  std::string security = "http://deb.debian.org/debian-security";
+  std::string archive;   // empty: the machine knows none
+  std::string security;  // likewise
   bool operator==(const Mirrors&) const = default;
 };
 
@@ -22,10 +22,11 @@ struct AptFile {
 };
 
 /// Debian's own mirrors among a machine's sources; other vendors' repositories, trusted=yes entries and media
-/// are left out. What is not among them keeps its default.
+/// are left out. What is not among them stays empty.
 Mirrors debian_mirrors(const std::vector<AptFile>& files);
 
-/// The sources of Debian 12 on these mirrors, in deb822 style.
+/// The sources of Debian 12 on these mirrors, in deb822 style. Throws Error{FailedPrecondition} without an
+/// archive.
 std::string render_sources(const Mirrors& mirrors);
 
 std::vector<AptFile> read_apt_sources(const std::filesystem::path& apt);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.hpp"
+
 namespace tow::image::buildah {
 namespace {
 
@@ -58,7 +60,11 @@ TEST(AptSources, AreWrittenForDebian12) {
   const auto text = render_sources({"http://a/debian", "http://b/debian-security"});
   EXPECT_EQ(debian_mirrors({{"x.sources", text}}), (Mirrors{"http://a/debian", "http://b/debian-security"}));
   EXPECT_NE(text.find("Suites: bookworm bookworm-updates\n"), std::string::npos);
+  const auto alone = render_sources({"http://a/debian", ""});
+  EXPECT_EQ(debian_mirrors({{"x.sources", alone}}), (Mirrors{"http://a/debian", ""}));
 }
+
+TEST(AptSources, NoArchiveIsSaidByName) { EXPECT_THROW(render_sources({}), Error); }
 
 }  // namespace
 }  // namespace tow::image::buildah
