@@ -88,9 +88,12 @@ Task<control::Outcome> Source::reconcile_repository(Key key) {
 }
 
 Task<> Source::ensure_home(const Entity<Repository>& repository) {
-  const auto path = home(repository);
+  const auto finished = home(repository);
+  if (std::filesystem::exists(finished)) co_return;
+  // Made beside its place and moved there whole: a push and the controller may both come first, and a killed
+  // server leaves nothing half made where a repository belongs.
+  const auto path = settings_.directory / (new_uid() + ".new");
   const auto hooks = path / "hooks";
-  if (std::filesystem::exists(hooks / "post-receive")) co_return;
   std::filesystem::create_directories(settings_.directory);
   Command init;
   init.argv = {"git",        "init",        "--bare",
@@ -117,11 +120,15 @@ Task<> Source::ensure_home(const Entity<Repository>& repository) {
     // A hook must be a program; this one does nothing but become ours.
     std::string line = "#!/bin/sh\nexec";
     for (const auto& word : settings_.hook_command) line += " '" + word + "'";
-    const auto fresh = hooks / (name + ".new");
-    std::ofstream{fresh} << line << " " << name << "\n";
-    std::filesystem::permissions(fresh, std::filesystem::perms{0755});
-    std::filesystem::rename(fresh, hooks / name);
+    const auto hook = hooks / name;
+    std::ofstream{hook} << line << " " << name << "\n";
+    std::filesystem::permissions(hook, std::filesystem::perms{0755});
   }
+  std::error_code error;
+  std::filesystem::rename(path, finished, error);
+  if (!error) co_return;
+  std::filesystem::remove_all(path);
+  if (!std::filesystem::exists(finished)) throw system_error("rename " + path.string(), error.value());
 }
 
 Task<PushedOutput> Source::record_refs(const Entity<Repository>& given, std::string by) {

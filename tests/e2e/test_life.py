@@ -4,7 +4,7 @@
 import json
 import unittest
 
-from towpath import PlatformCase, Load
+from towpath import PlatformCase, Load, wait_until
 
 
 SITE = "site--development--blog.localhost"
@@ -38,8 +38,10 @@ class Life(PlatformCase):
 
         with self.subTest("scaled to two, a command runs in one of them, and all wrote logs"):
             p.tow("scale", "site", "2", "-p", "blog")
-            ready = [i for i in p.entities("blog", "instances") if i["status"]["phase"].lower() == "ready"]
-            self.assertEqual(len(ready), 2)
+            self.assertEqual(p.deployment("blog", "site.development")["status"]["ready"], 2)
+            # What was seen of each instance is written a moment later than what was decided.
+            wait_until("both are seen", lambda: 2 == len([i for i in p.entities("blog", "instances")
+                                                          if i["status"]["phase"].lower() == "ready"]), 10)
             self.assertIn("first", p.tow("exec", "site", "-p", "blog", "--", "cat", "/srv/index.html").stdout)
             self.assertIn("PHASE", p.tow("status", "site", "-p", "blog").stdout)
             p.tow("logs", "site", "-p", "blog")
