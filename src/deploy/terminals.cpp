@@ -70,6 +70,18 @@ Task<std::optional<Job::Status>> wait_until(Core& core, const Entity<Job>& job, 
   }
 }
 
+// Until the job has ended.
+Task<> show_output(Core& core, std::string job, api::Terminal& terminal, std::string line_end) {
+  engine::LogSink sink = [&](const engine::LogLine& line) -> Task<> {
+    co_await terminal.write(line.text + line_end);
+  };
+  try {
+    co_await core.settings.engine.logs({.source = job, .since = {}, .tail = 0, .follow = true}, sink);
+  } catch (const Error& error) {
+    if (error.code() != Code::NotFound) throw;  // it never wrote anything
+  }
+}
+
 }  // namespace
 
 Task<int> Core::exec(api::Call call, ExecInput input, api::Terminal& terminal) {
@@ -94,21 +106,17 @@ Task<int> Core::exec(api::Call call, ExecInput input, api::Terminal& terminal) {
 Task<int> Core::run(api::Call call, ExecInput input, api::Terminal& terminal) {
   const auto deployment = need_deployment(*snapshot(), call.target);
   const auto job = co_await create_job(*this, call, deployment, input);
+  const std::string line_end = input.terminal ? "\r\n" : "\n";
   int code = 1;
   co_await with_scope("run", [&](Scope& scope) -> Task<> {
     scope.spawn(end_with_caller(*this, terminal, job.key()));
     const auto begun = co_await wait_until(*this, job, false);
-    if (begun && !begun->started) co_return;
-    engine::LogSink sink = [&](const engine::LogLine& line) -> Task<> {
-      co_await terminal.write(line.text + (input.terminal ? "\r\n" : "\n"));
-    };
-    if (begun)
-      co_await settings.engine.logs({.source = job.uid(), .since = {}, .tail = 0, .follow = true}, sink);
+    const bool ran = begun && settings.engine.job(job.uid());
+    if (ran) co_await show_output(*this, job.uid(), terminal, line_end);
     const auto status = co_await wait_until(*this, job, true);
     if (!status) co_return;
     code = status->exit_code.value_or(status->phase == WorkPhase::Succeeded ? 0 : 1);
-    if (!status->exit_code && !status->message.empty())
-      co_await terminal.write(status->message + (input.terminal ? "\r\n" : "\n"));
+    if (!status->exit_code && !status->message.empty()) co_await terminal.write(status->message + line_end);
   });
   co_return code;
 }
