@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -27,6 +28,7 @@ struct Plan {
   std::vector<std::pair<int, int>> descriptors;  // ours (moved out of the way) -> child's
   const char* cwd = "/";
   int null = -1;
+  pid_t must_live = 0;           // the parent, when the child is to die with it
   const char* failed = nullptr;  // the step, set by the child
   int error = 0;
 };
@@ -68,6 +70,10 @@ RAW bool mount_all(Plan& plan) {
 RAW int child(void* argument) {
   Plan& plan = *static_cast<Plan*>(argument);
   ::syscall(SYS_setsid);
+  if (plan.must_live) {
+    ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::syscall(SYS_getppid) != plan.must_live) return 1;
+  }
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   if (plan.mounts && !mount_all(plan)) return 1;
   for (int number = 0; number < 3; ++number)
@@ -103,6 +109,7 @@ Launched launch(const Launch& what) {
   plan.argv = pointers(what.argv);
   plan.environment = pointers(what.environment);
   plan.cwd = what.cwd.c_str();
+  plan.must_live = what.dies_with_us ? ::getpid() : 0;
   const Descriptor null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
   plan.null = null.get();
   // Copies above every number that the child uses, so that none is overwritten before it is passed.

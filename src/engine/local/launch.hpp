@@ -48,6 +48,8 @@ struct Launch {
   std::map<int, int> descriptors;        // child's number -> ours; 0, 1 and 2 are /dev/null unless named
   std::optional<PrivateMounts> mounts;
   std::string cwd = "/";
+  /// Ended with SIGKILL when the thread that launched it is gone: what only serves us (a runtime's exec).
+  bool dies_with_us = false;
 };
 
 struct Launched {

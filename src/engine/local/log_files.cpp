@@ -61,9 +61,12 @@ std::string decompress(const std::string& packed) {
   return ZSTD_isError(done) ? std::string{} : text;
 }
 
+/// A rotated file may be compressed, or removed, between its being found and its being read.
 std::string read_log(const fs::path& path) {
-  auto text = read_text(path).value_or("");
-  return path.extension() == ".zst" ? decompress(text) : text;
+  if (path.extension() != ".zst")
+    if (auto text = read_text(path)) return std::move(*text);
+  const fs::path packed = path.extension() == ".zst" ? path : fs::path{path.string() + ".zst"};
+  return decompress(read_text(packed).value_or(""));
 }
 
 /// The number of a rotated file, compressed or not; 0 when the name is another's.
@@ -124,16 +127,18 @@ std::optional<LogLine> LineJoiner::take(const RawLine& raw, const InstanceId& in
 LogReader::LogReader(fs::path directory, InstanceId instance)
     : directory_{std::move(directory)}, instance_{std::move(instance)} {}
 
-std::vector<fs::path> LogReader::rotated() const {
-  std::vector<fs::path> all;
-  for (const auto& file : rotated_files(directory_, instance_)) all.push_back(file.path);
-  return all;
-}
-
 void LogReader::seek(std::optional<TimePoint> since, std::size_t tail) {
   since_ = since;
-  const auto all = rotated();
-  older_.assign(all.begin(), all.end());
+  // Opened first: a rotation that happens now makes it one of the rotated files, too.
+  const fs::path current = directory_ / (instance_ + ".log");
+  current_ = Descriptor{::open(current.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat ours{}, other{};
+  if (current_) ::fstat(current_.get(), &ours);
+  for (const auto& file : rotated_files(directory_, instance_)) {
+    if (current_ && ::stat(file.path.c_str(), &other) == 0 && other.st_ino == ours.st_ino) break;
+    older_.push_back(file.path);
+    last_ = file.number;
+  }
   if (tail == 0) return;
   // Whole lines of a file, newest file first, until there are enough; then all before them are skipped.
   const auto count = [](const std::string& text) {
@@ -143,7 +148,7 @@ void LogReader::seek(std::optional<TimePoint> since, std::size_t tail) {
         ++lines;
     return lines;
   };
-  std::size_t found = count(read_log(directory_ / (instance_ + ".log")));
+  std::size_t found = count(read_text(current).value_or(""));
   std::deque<fs::path> needed;
   while (found < tail && !older_.empty()) {
     needed.push_front(older_.back());
@@ -152,6 +157,23 @@ void LogReader::seek(std::optional<TimePoint> since, std::size_t tail) {
   }
   older_ = std::move(needed);
   skip_ = found > tail ? found - tail : 0;
+}
+
+/// At the end of the file that was the current one: when it has been rotated away, goes on with what came
+/// after it.
+bool LogReader::follow_rotation() {
+  struct stat ours{}, named{};
+  const fs::path path = directory_ / (instance_ + ".log");
+  if (::fstat(current_.get(), &ours) != 0 || ::stat(path.c_str(), &named) != 0 || ours.st_ino == named.st_ino)
+    return false;
+  bool own = true;  // the first new one is what we have read to its end
+  for (const auto& file : rotated_files(directory_, instance_)) {
+    if (file.number <= last_) continue;
+    if (!std::exchange(own, false)) older_.push_back(file.path);
+    last_ = file.number;
+  }
+  current_.reset();
+  return true;
 }
 
 /// Gets more bytes: the next rotated file, or what was appended to the current one. False when there are
@@ -176,12 +198,8 @@ bool LogReader::load() {
       data_.append(block, static_cast<std::size_t>(n));
       return true;
     }
-    // At its end: if it was rotated away meanwhile, the next file goes on.
-    struct stat ours{}, named{};
-    if (::fstat(current_.get(), &ours) != 0 || ::stat(path.c_str(), &named) != 0 ||
-        ours.st_ino == named.st_ino)
-      return false;
-    current_.reset();
+    if (!follow_rotation()) return false;
+    if (!older_.empty()) return load();
   }
 }
 
@@ -233,7 +251,8 @@ void end_last_line(const fs::path& directory, const InstanceId& instance) {
       last[raw->stream == Stream::Err ? 1 : 0] = raw;
   for (const auto& raw : last) {
     if (!raw || !raw->partial) continue;
-    const std::string line = tow::to_string(raw->time) + (raw->stream == Stream::Err ? " stderr F \n" : " stdout F \n");
+    const std::string line =
+        tow::to_string(raw->time) + (raw->stream == Stream::Err ? " stderr F \n" : " stdout F \n");
     if (::write(file.get(), line.data(), line.size()) < 0) return;
   }
 }

@@ -49,13 +49,14 @@ class LogReader {
 
  private:
   bool load();
-  std::vector<std::filesystem::path> rotated() const;
+  bool follow_rotation();
 
   std::filesystem::path directory_;
   InstanceId instance_;
   std::deque<std::filesystem::path> older_;  // rotated files that are still to be read
   std::optional<TimePoint> since_;
   std::size_t skip_ = 0;
+  int last_ = 0;  // the highest number of a rotated file that was read, or lies in older_
   Descriptor current_;
   std::string data_;
   std::size_t at_ = 0;
@@ -66,8 +67,8 @@ class LogReader {
 /// Instances of which the source has logs, in order of name.
 std::vector<InstanceId> logged_instances(const std::filesystem::path& directory);
 
-/// Ends a last line that its writer left without an end, so that the next run's first does not become a part of it.
-/// Nobody may be writing.
+/// Ends a last line that its writer left without an end, so that the next run's first does not become a part
+/// of it. Nobody may be writing.
 void end_last_line(const std::filesystem::path& directory, const InstanceId& instance);
 
 /// Renames the current file when it is at least `limit` long; true when it did, and conmon must open it anew.

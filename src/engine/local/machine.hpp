@@ -57,6 +57,7 @@ class Machine {
   std::filesystem::path root_;
   std::string runtime_;  // for settings()
   std::uint16_t proxy_port_ = 0;
+  Bytes log_file_size_{16 << 20};
   std::map<std::string, std::string> secrets_;
   std::unique_ptr<boost::asio::thread_pool> threads_;
   std::unique_ptr<LocalEngine> engine_;

@@ -115,7 +115,7 @@ Census Machine::census() {
     for (std::string pid; children >> pid;) {
       std::string command = read_all("/proc/" + pid + "/cmdline");
       std::ranges::replace(command, '\0', ' ');
-      all.processes.push_back(command);
+      if (!command.empty()) all.processes.push_back(command);  // else it has ended, and is not reaped yet
     }
   }
   const auto tables = run_blocking(tow::run({.argv = {"nft", "list", "tables"}}));
@@ -154,6 +154,7 @@ Settings Machine::settings(const fs::path& root, Executor executor) {
 Settings Machine::settings() {
   Settings s = settings(root_, threads_->get_executor());
   s.runtime = runtime_;
+  s.log_file_size = log_file_size_;
   s.internal_proxy_port = [this] { return proxy_port_; };
   s.open_secret = [this](std::string reference) -> Task<std::string> { co_return secrets_.at(reference); };
   return s;

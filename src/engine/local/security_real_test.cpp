@@ -46,7 +46,8 @@ TEST_P(SecurityReal, StatusSaysWhatItHas) {
 TEST_P(SecurityReal, TheImagesUserIsKept) {
   EXPECT_EQ(run({"whoami"}), "0:0");
   EXPECT_EQ(run({"whoami"}, [](Workload& w) { w.image = std::string{kImage} + "-node"; }), "1000:1000");
-  const std::string status = run({"cat", "/proc/self/status"}, [](Workload& w) { w.image = std::string{kImage} + "-node"; });
+  const std::string status =
+      run({"cat", "/proc/self/status"}, [](Workload& w) { w.image = std::string{kImage} + "-node"; });
   EXPECT_THAT(status, HasSubstr("CapEff:\t0000000000000000"));
 }
 
@@ -76,7 +77,8 @@ TEST_P(SecurityReal, SecretsLieOnTmpfsAndNowhereElse) {
   EXPECT_EQ(exec("g1-0", {"/p", "env", "PASSWORD"}).first, "s3cret-in-memory\n");
   for (const char* durable : {"state", "logs", "volumes"})
     for (const auto& entry : fs::recursive_directory_iterator{root_ / durable})
-      if (entry.is_regular_file()) EXPECT_THAT(read_text(entry.path()).value_or(""), Not(HasSubstr("s3cret"))) << entry.path();
+      if (entry.is_regular_file())
+        EXPECT_THAT(read_text(entry.path()).value_or(""), Not(HasSubstr("s3cret"))) << entry.path();
   struct stat about{};
   ASSERT_EQ(::stat((root_ / "run/secret").c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777, 0700u);
@@ -113,7 +115,8 @@ TEST_P(SecurityReal, LimitsHold) {
   w.limits = {.memory = Bytes{48 << 20}, .cpu_millis = 250, .processes = 17, .files = 100};
   ensure("g1", w);
   wait_ready("g1");
-  EXPECT_THAT(exec("g1-0", {"/p", "cat", "/proc/self/limits"}).first, HasSubstr("Max open files            100"));
+  EXPECT_THAT(exec("g1-0", {"/p", "cat", "/proc/self/limits"}).first,
+              HasSubstr("Max open files            100"));
   const auto usage = engine_->usage("g1-0");
   ASSERT_TRUE(usage);
   EXPECT_EQ(usage->memory_limit.count, 48u << 20);
@@ -122,7 +125,8 @@ TEST_P(SecurityReal, LimitsHold) {
   if (fs::exists(groups / "pids")) {
     EXPECT_EQ(read_text(groups / "pids" / id / "pids.max"), "17\n");
     EXPECT_EQ(read_text(groups / "cpu" / id / "cpu.cfs_quota_us"), "25000\n");
-    EXPECT_EQ(read_text(groups / "memory" / id / "memory.memsw.limit_in_bytes").value_or("50331648\n"), "50331648\n");
+    EXPECT_EQ(read_text(groups / "memory" / id / "memory.memsw.limit_in_bytes").value_or("50331648\n"),
+              "50331648\n");
   } else {
     EXPECT_EQ(read_text(groups / id / "pids.max"), "17\n");
     EXPECT_EQ(read_text(groups / id / "cpu.max"), "25000 100000\n");

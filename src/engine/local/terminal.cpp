@@ -32,13 +32,11 @@ class RuntimeExec final : public Terminal {
     fs::path process, pid;
   };
   RuntimeExec(const Executor& executor, Descriptor in, Descriptor out, Launched launched, Files files,
-              std::vector<pid_t> (*members)(const Workshop&, const InstanceId&), const Workshop& shop,
-              InstanceId id)
+              const Workshop& shop, InstanceId id)
       : in_{executor},
         out_{executor, out.release()},
         process_{std::move(launched.process)},
         files_{std::move(files)},
-        members_{members},
         shop_{shop},
         id_{std::move(id)} {
     if (in) in_.assign(in.release());
@@ -46,12 +44,11 @@ class RuntimeExec final : public Terminal {
   /// The runtime's own end would leave the command running.
   ~RuntimeExec() override {
     if (!ended_) {
-      pid_t pid = -1;
-      const auto text = read_text(files_.pid).value_or("");
-      std::from_chars(text.data(), text.data() + text.size(), pid);
-      for (const pid_t member : members_(shop_, id_))
-        if (member == pid) signal(open_process(pid), SIGKILL);
-      signal(process_, SIGKILL);
+      // The runtime is its parent, and reaps it; a zombie would be left to the instance's first process.
+      // Its number is written a moment after it has begun to run.
+      for (int wait = 0; wait < 100 && !fs::exists(files_.pid) && !local::wait_for_end(process_, 5);) ++wait;
+      signal(open_process(command()), SIGKILL);
+      if (!local::wait_for_end(process_, 1000)) signal(process_, SIGKILL);
       local::wait_for_end(process_, 2000);
     }
     std::error_code ignored;
@@ -91,6 +88,10 @@ class RuntimeExec final : public Terminal {
     size.ws_row = static_cast<unsigned short>(rows);
     ::ioctl(out_.native_handle(), TIOCSWINSZ, &size);
     signal(process_, SIGWINCH);
+    // crun 1.8 passes the signal on, but not the size: the command's own terminal is told.
+    const Descriptor inner{
+        ::open(("/proc/" + std::to_string(command()) + "/fd/0").c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC)};
+    if (inner && ::isatty(inner.get())) ::ioctl(inner.get(), TIOCSWINSZ, &size);
   }
 
   Task<int> wait() override {
@@ -102,10 +103,19 @@ class RuntimeExec final : public Terminal {
   }
 
  private:
+  /// The command's process, once it runs; its number may be another's when it is over.
+  pid_t command() const {
+    pid_t pid = -1;
+    const auto text = read_text(files_.pid).value_or("");
+    std::from_chars(text.data(), text.data() + text.size(), pid);
+    for (const pid_t member : shop_.cgroups.processes(shop_.place.cgroup(id_)))
+      if (member == pid) return pid;
+    return -1;
+  }
+
   stream_descriptor in_, out_;  // a terminal is both in one: out_
   Descriptor process_;
   Files files_;
-  std::vector<pid_t> (*members_)(const Workshop&, const InstanceId&);
   const Workshop& shop_;
   InstanceId id_;
   std::optional<int> ended_;
@@ -141,10 +151,6 @@ Streams open_pipes() {
   return s;
 }
 
-std::vector<pid_t> members(const Workshop& shop, const InstanceId& id) {
-  return shop.cgroups.processes(shop.place.cgroup(id));
-}
-
 }  // namespace
 
 std::unique_ptr<Terminal> open_terminal(Workshop& shop, const Executor& executor, const InstanceId& id,
@@ -171,9 +177,10 @@ std::unique_ptr<Terminal> open_terminal(Workshop& shop, const Executor& executor
   auto launched = launch({.argv = exec_command(runtime, id, files.process, files.pid, terminal),
                           .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm-256color"},
                           .descriptors = {{0, s.theirs_in.get()}, {1, out}, {2, out}},
-                          .mounts = view});
+                          .mounts = view,
+                          .dies_with_us = true});
   return std::make_unique<RuntimeExec>(executor, std::move(s.ours_in), std::move(s.ours_out),
-                                       std::move(launched), std::move(files), &members, shop, id);
+                                       std::move(launched), std::move(files), shop, id);
 }
 
 }  // namespace tow::engine::local

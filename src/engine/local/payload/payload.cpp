@@ -278,6 +278,14 @@ int main(int count, char** words) {
     for (int i = 2; i < count; ++i) printf("%s%s", words[i], i + 1 < count ? " " : "\n");
     return 0;
   }
+  if (verb == "ticks") {  // COUNT MILLISECONDS [LENGTH]
+    const std::string filler(count > 4 ? static_cast<size_t>(atoi(words[4])) : 0, '.');
+    for (int i = 0; i < atoi(word(2)); ++i) {
+      printf("tick %d%s%s\n", i, filler.empty() ? "" : " ", filler.c_str());
+      if (const int gap = atoi(word(3)); gap > 0 || i % 40 == 39) usleep(static_cast<useconds_t>(gap > 0 ? gap * 1000 : 2000));
+    }
+    for (;;) pause();
+  }
   if (verb == "lines") {
     for (int i = 2; i < count; ++i) puts(words[i]);
     return 0;
