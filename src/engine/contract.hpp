@@ -249,6 +249,15 @@ TEST_P(EngineContract, AdoptsWhatRunsAfterARestart) {
   until_gone("g1");
 }
 
+TEST_P(EngineContract, AdoptsWhatHasNoPortAsReady) {
+  auto workload = harness_->server();
+  workload.ports.clear();
+  ensure("g1", workload);
+  until_ready("g1");
+  harness_->restart_engine();
+  EXPECT_EQ(count("g1", Phase::Ready), 1) << "whoever deploys it would replace what is not";
+}
+
 TEST_P(EngineContract, GoesOnRetiringAfterARestart) {
   ensure("g1", harness_->stubborn());
   until_ready("g1");

@@ -282,7 +282,10 @@ Task<> Instance::watch_readiness(int run) {
     const TimePoint proven = *sight_.started + kProven;
     if (!sight_.ready) co_await around_.clock.sleep(std::max(proven - around_.clock.now(), Duration{1}));
     if (!current(run)) co_return;
-    if (!sight_.ready) sight_.ready = around_.clock.now();
+    if (!sight_.ready) {
+      sight_.ready = running_.record.ready = around_.clock.now();
+      around_.shop.remember(running_.record);
+    }
     sight_.passing = true;
     co_return signal_.notify();
   }
