@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/waiter.hpp"
 
+#include <boost/asio/append.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -21,7 +23,9 @@ Task<bool> Waiter::wait(std::optional<Duration> limit) {
   // The timer is started under the lock, so that a wake() is either seen here or finds the timer waiting.
   auto start = [this, until](auto handler) {
     const std::lock_guard lock{mutex_};
-    timer_.expires_at(woken_ ? Clock::time_point::min() : until);
+    // A timer that is due already is reported by the kernel, a moment later: a simulation would see no work.
+    if (woken_) return asio::post(asio::append(std::move(handler), error_code{}));
+    timer_.expires_at(until);
     timer_.async_wait(std::move(handler));
   };
   co_await asio::async_initiate<decltype(token), void(error_code)>(start, token);

@@ -106,7 +106,7 @@ Task<Metrics> Core::metrics(api::Call call, MetricsInput input) {
   std::set<std::string, std::less<>> groups;
   for (const auto& revision : revisions(*settings.store.snapshot(), *record)) groups.insert(revision->uid);
   const auto now = settings.clock.now();
-  co_await disk.run([&] {
+  co_await on_disk([&] {
     const auto gap = std::max(interval * 3, made.step);
     const auto read = [&](const std::string& series) {
       // One row from before, so that the first step has a growth.

@@ -2,6 +2,7 @@
 #pragma once
 // What the parts of observe share.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,8 +28,9 @@ struct Core : std::enable_shared_from_this<Core> {
   explicit Core(Settings s);
 
   Settings settings;
-  Rings rings;  // used on `disk` alone
+  Rings rings;  // used by on_disk alone
   BlockingPool disk{1};
+  std::atomic<int> disk_work = 0;
   Scope scope;
 
   std::mutex mutex;
@@ -42,6 +44,21 @@ struct Core : std::enable_shared_from_this<Core> {
   std::vector<std::pair<std::string, std::weak_ptr<Signal>>> listeners;  // for changes of a group or job
   std::set<std::string> forgotten;                                       // whose logs were removed
   std::string complaint;  // the last problem of sampling that was logged
+
+  /// On the one thread that reads and writes samples.
+  template <class F>
+  auto on_disk(F work) -> Task<std::invoke_result_t<F>> {
+    struct Counted {
+      explicit Counted(std::atomic<int>& c) : count{c} { ++count; }
+      ~Counted() { --count; }
+      std::atomic<int>& count;
+    };
+    const Counted counted{disk_work};
+    if constexpr (std::is_void_v<std::invoke_result_t<F>>)
+      co_await disk.run(std::move(work));
+    else
+      co_return co_await disk.run(std::move(work));
+  }
 
   // sampling.cpp
   Task<> sample_always();

@@ -14,7 +14,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "api/api.hpp"
@@ -42,7 +41,10 @@ class OneToken final : public api::Gate {
 
 class Harness {
  public:
-  Harness() : directory_{make_directory()}, world_{context_.get_executor(), clock_} { open(); }
+  explicit Harness(Duration sample_every = std::chrono::seconds{10})
+      : sample_every_{sample_every}, directory_{make_directory()}, world_{context_.get_executor(), clock_} {
+    open();
+  }
   ~Harness() {
     hang_up();
     close();
@@ -92,11 +94,14 @@ class Harness {
   }
   /// Everything that can happen now; what is on the disk's thread is waited for.
   void settle() {
-    do {
+    while (true) {
       context_.restart();
       while (context_.poll() > 0) {
       }
-    } while (context_.run_for(std::chrono::milliseconds{2}) > 0);
+      if (!observe_ || observe_->idle()) return;
+      context_.restart();
+      context_.run_one_for(std::chrono::milliseconds{100});
+    }
   }
   /// Time passes, and what is due in it happens.
   void pass(Duration duration) {
@@ -254,16 +259,16 @@ class Harness {
     run(engine_->start());
     router_ = route::fake::make(proxy_);
     run(router_->start());
-    observe_ =
-        std::make_unique<Observe>(Settings{.store = *store_,
-                                           .engine = *engine_,
-                                           .router = *router_,
-                                           .gate = gate_,
-                                           .clock = *clock_,
-                                           .executor = context_.get_executor(),
-                                           .directory = directory_ / "samples",
-                                           .version = "0.1.0",
-                                           .http = [] { return http::Server::Counts{.requests = 42}; }});
+    observe_ = std::make_unique<Observe>(Settings{.store = *store_,
+                                                  .engine = *engine_,
+                                                  .router = *router_,
+                                                  .gate = gate_,
+                                                  .clock = *clock_,
+                                                  .executor = context_.get_executor(),
+                                                  .directory = directory_ / "samples",
+                                                  .version = "0.1.0",
+                                                  .http = [] { return http::Server::Counts{.requests = 42}; },
+                                                  .sample_every = sample_every_});
     api_ = std::make_unique<api::Api>(
         api::Settings{.store = *store_, .gate = gate_, .clock = *clock_, .version = "0.1.0"});
     observe_->add_operations(*api_);
@@ -279,6 +284,7 @@ class Harness {
     engine_.reset();
   }
 
+  Duration sample_every_;
   boost::asio::io_context context_{1};
   std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
   std::filesystem::path directory_;

@@ -59,6 +59,8 @@ Task<> Observe::stop() {
   co_await core_->scope.join();
 }
 
+bool Observe::idle() const { return core_->disk_work == 0; }
+
 void Observe::add_operations(api::Api& api) {
   using api::Operation, api::StreamOperation, api::Permission, api::Repeat, api::Target;
   auto* core = core_.get();

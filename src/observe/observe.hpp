@@ -53,6 +53,9 @@ class Observe {
   /// Ends that, and waits for it. What is sampled stays on disk. May be called without start().
   Task<> stop();
 
+  /// Whether nothing is under way; what waits for its time does not count. For simulations.
+  bool idle() const;
+
   /// deployments.status, deployments.logs, deployments.metrics, jobs.logs
   void add_operations(api::Api& api);
   /// GET /metrics in Prometheus' text format, for callers that may read the whole platform.

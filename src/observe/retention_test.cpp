@@ -7,7 +7,7 @@ namespace {
 using std::chrono::hours;
 
 TEST(LogRetention, KeepsTheLogsOfWhatEndedForAWeek) {
-  Harness h;
+  Harness h{std::chrono::minutes{10}};
   const auto web = h.deployment("web.development", 2);
   const auto old = h.revision(*web, 1);
   const auto serving = h.revision(*web, 2);

@@ -76,7 +76,7 @@ Task<> Core::sample() {
   } catch (const Error&) {
     silent = std::current_exception();  // the instances' samples are kept all the same
   }
-  const auto refused = co_await disk.run([&] {
+  const auto refused = co_await on_disk([&] {
     std::size_t count = 0;
     for (const auto& one : samples)
       if (!rings.write(one.series, one.columns, one.row)) ++count;
@@ -104,7 +104,7 @@ Task<> Core::tidy_always() {
 
 // Of what was destroyed, and of what has ended more than a day ago.
 Task<> Core::drop_series() {
-  const auto all = co_await disk.run([&] { return rings.list(); });
+  const auto all = co_await on_disk([&] { return rings.list(); });
   const auto snapshot = settings.store.snapshot();
   std::vector<std::string> dropped;
   for (const auto& [name, age] : all) {
@@ -113,7 +113,7 @@ Task<> Core::drop_series() {
     if (age > settings.samples_kept || !snapshot->get_by_uid(owner)) dropped.push_back(name);
   }
   if (dropped.empty()) co_return;
-  co_await disk.run([&] {
+  co_await on_disk([&] {
     for (const auto& name : dropped) rings.remove(name);
   });
 }

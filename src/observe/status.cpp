@@ -42,7 +42,7 @@ Task<std::optional<GoldenSignals>> Core::present_golden_signals(const Record& de
     windows.push_back({.before = {}, .now = traffic::row(now, site->second)});
   }
   if (windows.empty()) co_return std::nullopt;
-  co_await disk.run([&] {
+  co_await on_disk([&] {
     for (std::size_t i = 0; i < sites.size(); ++i) {
       // The newest sample that is a minute old, or the oldest one of a shorter past; else its beginning.
       const auto rows = rings.read(traffic::series(sites[i]), now - 5 * kWindow, now - kShortest);
