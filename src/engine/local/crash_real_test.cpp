@@ -10,7 +10,6 @@
 #include "engine/local/launch.hpp"
 #include "engine/local/machine.hpp"
 #include "engine/local/netlink.hpp"
-#include "engine/local/processes.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -25,9 +24,6 @@ class CrashReal : public OnMachine {
     wait_ready(group, count);
   }
   InstanceView first(const std::string& group) { return engine_->group(group)->instances.at(0); }
-  void kill_all(const char* program) {
-    for (const auto& found : find_processes(program, root_.string())) ::kill(found.pid, SIGKILL);
-  }
   bool serves(const std::string& group) { return run({"fetch", first(group).address, "8080"}) == "web-0"; }
 };
 

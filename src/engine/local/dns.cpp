@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/dns.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "engine/local/descriptor.hpp"
+
 namespace tow::engine::local {
 
 std::vector<std::string> dns_command(const DnsServer& server) {
@@ -23,6 +29,15 @@ std::vector<std::string> dns_command(const DnsServer& server) {
   };
   if (!server.outbound) command.push_back("--no-resolv");
   return command;
+}
+
+bool dns_answers(Address address) {
+  const Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(53);
+  to.sin_addr.s_addr = htonl(address.bits);
+  return socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
 }
 
 std::string dns_hosts(const std::map<std::string, std::string>& addresses) {

@@ -22,6 +22,10 @@ struct DnsServer {
 };
 std::vector<std::string> dns_command(const DnsServer& server);
 
+/// Whether something accepts connections for names there. A server that was just started does so a few
+/// milliseconds later; until then a signal could end it and a question would be refused.
+bool dns_answers(Address address);
+
 /// The hosts file: each name, and the same under ".internal".
 std::string dns_hosts(const std::map<std::string, std::string>& addresses);
 

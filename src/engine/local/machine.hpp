@@ -36,6 +36,9 @@ class Machine {
   static Settings settings(const std::filesystem::path& root, Executor executor);
   void start_engine();
   void stop_engine();
+  /// Kills this engine's processes of that program and waits for their end: one that is still dying is found
+  /// alive.
+  void kill_all(const char* program);
   /// As if the machine had been switched off and on: processes, mounts, links, rules, groups, all of /run
   /// gone.
   void lose_everything_but_disks();

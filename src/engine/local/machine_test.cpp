@@ -170,11 +170,18 @@ void Machine::stop_engine() {
   engine_.reset();
 }
 
+void Machine::kill_all(const char* program) {
+  for (const auto& found : find_processes(program, root_.string())) {
+    const auto process = open_process(found.pid);
+    signal(process, SIGKILL);
+    wait_for_end(process, 2000);
+  }
+}
+
 void Machine::lose_everything_but_disks() {
   stop_engine();
   const Place place{settings()};
-  for (const char* program : {"conmon", "dnsmasq"})
-    for (const auto& found : find_processes(program, root_.string())) ::kill(found.pid, SIGKILL);
+  for (const char* program : {"conmon", "dnsmasq"}) kill_all(program);
   const Cgroups groups;
   for (int attempt = 0; !groups.children(place.cgroups()).empty() && attempt < 500; ++attempt) {
     for (const auto& id : groups.children(place.cgroups())) {

@@ -11,7 +11,6 @@
 #include "engine/local/launch.hpp"
 #include "engine/local/machine.hpp"
 #include "engine/local/netlink.hpp"
-#include "engine/local/processes.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -242,7 +241,7 @@ TEST_P(NetworkReal, ALostDnsServerComesBack) {
            .name = "api",
            .ports = {{.port = 80, .target = 8080}},
            .endpoints = {address("g1")}});
-  for (const auto& found : find_processes("dnsmasq", root_.string())) ::kill(found.pid, SIGKILL);
+  kill_all("dnsmasq");
   eventually("names resolve again", [&] { return in("e1", {"fetch", "api", "80"}) == "g1-0"; });
 }
 

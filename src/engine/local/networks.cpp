@@ -171,6 +171,8 @@ bool Networks::bring_up_dns(Environment& e) {
                          .outbound = e.record.outbound};
   e.dns = launch({.argv = dns_command(server), .environment = {}, .descriptors = {}, .mounts = {}}).process;
   e.dns_outbound = e.record.outbound;
+  for (int waited = 0; waited < 2000 && !dns_answers(e.layout.gateway); ++waited)
+    if (wait_for_end(e.dns, 1)) break;  // whoever watches it will start it again
   return true;
 }
 
