@@ -15,6 +15,13 @@ constexpr std::size_t kLastLines = 25;
 /// Shorter values are masked nowhere: they would tear holes into every line.
 constexpr std::size_t kShortestSecret = 6;
 
+/// Lines of buildah's own that tell nobody anything: layers' ids, and what concerns Towpath's own argument.
+bool is_noise(const std::string& line) {
+  static const RE2 pattern{
+      R"(^--> [0-9a-f]{8,}\s*$|^(?:\[\d+/\d+\] )?COMMIT\b|not consumed: \[TOWPATH_PROJECT\])"};
+  return RE2::PartialMatch(line, pattern);
+}
+
 /// A line of the end of a log, in words for people; empty for what only repeats another one.
 std::string explain(const std::string& line) {
   static const RE2 repeated{R"re(level=error msg="(?:exit status|\+\(UNHANDLED))re"};
@@ -68,6 +75,7 @@ std::string BuildLog::clean(std::string_view line) const {
 void BuildLog::line(std::string_view raw) {
   const auto text = clean(raw);
   static const RE2 step{R"(^(?:\[\d+/\d+\] )?STEP (\d+/\d+): (.*))"};
+  bool from_cache_now = false;
   static const RE2 taken{R"(^--> Using cache ([0-9a-f]+)\s*$)"};
   static const RE2 nothing{R"(^--> [0-9a-f]+$|^\s*$)"};
   std::string number;
@@ -78,6 +86,7 @@ void BuildLog::line(std::string_view raw) {
     last_.clear();
   } else if (RE2::FullMatch(text, taken, &what)) {
     from_cache_.push_back(what);
+    from_cache_now = true;
   } else if (!RE2::PartialMatch(text, nothing)) {
     if (last_.size() == kLastLines) last_.pop_front();
     last_.push_back(text);
@@ -87,7 +96,7 @@ void BuildLog::line(std::string_view raw) {
   if (RE2::PartialMatch(text, unwritten) || text.contains("no space left on device") ||
       text.contains("No space left on device") || text.contains("disk quota exceeded"))
     disk_full_ = true;
-  if (sink_) sink_(text);
+  if (sink_ && !is_noise(text)) sink_(from_cache_now ? "  taken from the cache" : text);
 }
 
 std::string BuildLog::failure(std::string_view what) const {

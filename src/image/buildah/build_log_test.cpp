@@ -79,6 +79,17 @@ TEST(BuildLog, SecretsAppearNowhere) {
   EXPECT_NE(logged.text.find("token *** and ***\n***!\nabcabc\n"), std::string::npos) << logged.text;
 }
 
+TEST(BuildLog, WhatTellsNobodyAnythingIsLeftOut) {
+  Logged logged;
+  for (const char* line : {"STEP 1/2: RUN true",
+                           "--> Using cache 589d89f71778b4a4d91ff1931699015c185dcf3255b5cf2d1aec2725bace7f6e",
+                           "[2/2] COMMIT x", "COMMIT", "--> 589d89f7177", "--> my own arrow",
+                           "[Warning] one or more build args were not consumed: [TOWPATH_PROJECT]"})
+    logged.log.line(line);
+  EXPECT_EQ(logged.text, "STEP 1/2: RUN true\n  taken from the cache\n--> my own arrow\n");
+  EXPECT_EQ(logged.log.from_cache().size(), 1U);
+}
+
 TEST(BuildLog, AProgressBarShowsItsLastState) {
   Logged logged;
   logged.log.line("10%\r50%\r100%\r");

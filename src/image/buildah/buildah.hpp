@@ -31,7 +31,8 @@ struct Settings {
   /// Where pip and npm look for packages in builds; empty: their own default.
   std::string python_index;
   std::string npm_registry;
-  /// http_proxy, https_proxy, no_proxy and the like, for builds and for fetching.
+  /// http_proxy, https_proxy, no_proxy and the like, for builds and for fetching. Empty: those of
+  /// this process.
   std::map<std::string, std::string> proxy;
 
   /// Registries that speak HTTP without TLS, as "host:port".

@@ -29,7 +29,9 @@ TEST_F(RealFullDisk, IsSaidAndWhatWasBuiltBeforeStays) {
   write("small", "small");
   write("Containerfile", "FROM scratch\nCOPY small /small\n");
   const auto first = build(request());
-  write("large", std::string(20'000'000, 'x'));
+  std::string large;
+  large.resize(20'000'000, 'x');
+  write("large", large);
   write("Containerfile", "FROM scratch\nCOPY small /small\nCOPY large /large\n");
   const auto wanted = request();
   const auto error = error_of([&] { build(wanted); });

@@ -100,7 +100,7 @@ TEST_F(RealPacks, ASourceChangeReusesTheDependencies) {
   const auto said = log().substr(before);
   const auto install = said.find("npm install");
   ASSERT_NE(install, std::string::npos) << said;
-  EXPECT_EQ(said.find("--> Using cache", install), said.find('\n', install) + 1) << said;
+  EXPECT_EQ(said.find("  taken from the cache", install), said.find('\n', install) + 1) << said;
 }
 
 TEST_F(RealPacks, AnotherNodeComesFromNpm) {

@@ -31,8 +31,6 @@ inline Settings test_settings() {
       settings.host_certificates = file;
       break;
     }
-  for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
-    if (const char* value = std::getenv(name)) settings.proxy[name] = value;
   settings.run_directory = default_run_directory(settings.directory);
   return settings;
 }

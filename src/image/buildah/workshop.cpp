@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <map>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -18,6 +20,14 @@
 namespace tow::image::buildah {
 namespace {
 
+/// What a build needs to get out, from this process's own environment.
+std::map<std::string, std::string> proxies() {
+  std::map<std::string, std::string> result;
+  for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+    if (const char* value = std::getenv(name); value && *value) result[name] = value;
+  return result;
+}
+
 /// Whether what is made at this path will be in memory.
 bool is_in_memory(std::filesystem::path path) {
   std::error_code error;
@@ -26,6 +36,7 @@ bool is_in_memory(std::filesystem::path path) {
 }
 
 Settings completed(Settings settings) {
+  if (settings.proxy.empty()) settings.proxy = proxies();
   auto& run = settings.run_directory;
   if (run.empty())
     run = default_run_directory(settings.directory);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Node: programs, and sites that a Node tool builds.
 #include <fmt/ranges.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
@@ -47,6 +48,7 @@ struct Installer {
   std::string production;          // installs what running takes
   std::string cache;               // directory worth keeping between builds
   bool needs_source = false;       // installing runs or reads files of the project
+  bool needs_git = false;
 };
 
 Project read_project(const Tree& tree, const std::string& json) {
@@ -75,6 +77,20 @@ std::string pinned(const Project& project, std::string_view program) {
 
 /// Dependencies that are directories beside the component, and workspaces, need more than the component.
 void refuse_local_dependencies(const Project& project) {
+  if (const auto root = project.tree.read_of_context("package.json"); root && project.tree.source() != "./") {
+    Node whole;
+    try {
+      whole = parse_json(*root);
+    } catch (const Error&) {
+      whole = {};  // another component's business
+    }
+    if (whole.find("workspaces") || project.tree.read_of_context("pnpm-workspace.yaml"))
+      throw fail(Code::Unsupported,
+                 "{} belongs to the workspaces of the package.json at the top of the repository, which the "
+                 "Node pack "
+                 "does not know; write a Containerfile for it (its context is the whole repository)",
+                 project.tree.source("package.json"));
+  }
   for (const char* map : {"dependencies", "devDependencies", "optionalDependencies"}) {
     const Node* all = project.package.find(map);
     if (!all || !all->map()) continue;
@@ -130,6 +146,12 @@ Installer yarn(const Project& project) {
           .cache = "/usr/local/share/.cache/yarn"};
 }
 
+/// "git+https://…", "github:user/repository", "user/repository"
+bool is_from_git(const std::string& version) {
+  static const RE2 pattern{R"(^(?:git(?:\+\w+)?:|github:|gitlab:|bitbucket:|[\w.-]+/[\w.-]+(?:#|$)))"};
+  return RE2::PartialMatch(version, pattern);
+}
+
 Installer choose_installer(const Project& project) {
   const Tree& tree = project.tree;
   for (const char* file : {"bun.lockb", "bun.lock", "deno.lock"})
@@ -153,7 +175,10 @@ Installer choose_installer(const Project& project) {
   for (const char* map : {"dependencies", "devDependencies", "optionalDependencies"})
     if (const Node* all = project.package.find(map); all && all->map())
       for (const auto& [name, version] : *all->map())
-        if (version.string() && version.string()->starts_with("file:")) installer.needs_source = true;
+        if (const auto* text = version.string()) {
+          installer.needs_source = installer.needs_source || text->starts_with("file:");
+          installer.needs_git = installer.needs_git || is_from_git(*text);
+        }
   return installer;
 }
 
@@ -297,6 +322,7 @@ std::vector<std::string> sources(const Project& project, const Installer& instal
 std::string beginning(const NodeChoice& choice, const Installer& installer, std::string_view stage) {
   std::string text = fmt::format("FROM towpath/node:12{}{}\n", stage.empty() ? "" : " AS ", stage);
   if (!choice.npm_version.empty()) text += "RUN npm install --global 'node@" + choice.npm_version + "'\n";
+  if (installer.needs_git) text += std::string{kInstallGit} + "\n";
   if (!installer.set_up.empty()) text += "RUN " + installer.set_up + "\n";
   return text;
 }

@@ -39,6 +39,18 @@ Detection detect(const std::filesystem::path& context, const std::filesystem::pa
   // A program before its pages: a package.json or an index.html beside a Python program serves that program.
   for (const auto pack : {node, python, cmake, site})
     if (auto found = pack(tree, missing)) return std::move(*found);
+  constexpr std::pair<const char*, const char*> others[] = {{"go.mod", "Go"},
+                                                            {"Cargo.toml", "Rust"},
+                                                            {"pom.xml", "Java"},
+                                                            {"build.gradle", "Java"},
+                                                            {"build.gradle.kts", "Kotlin"},
+                                                            {"Gemfile", "Ruby"},
+                                                            {"composer.json", "PHP"},
+                                                            {"mix.exs", "Elixir"},
+                                                            {"deno.json", "Deno"},
+                                                            {"Makefile", "what make builds"}};
+  for (const auto& [file, language] : others)
+    if (tree.has(file)) missing.push_back(fmt::format("{} is there, but no pack builds {}", file, language));
   Detection nothing;
   nothing.explanation = fmt::format(
       "{} has none of Containerfile, Dockerfile, package.json, requirements.txt, pyproject.toml, main.py, "

@@ -18,47 +18,65 @@ namespace {
 constexpr Version kDebian{3, 11, 2};
 
 [[noreturn]] void refuse_version(std::string_view asked, const std::string& where) {
-  throw fail(Code::Invalid,
-             "{} asks for Python {}, which cannot be had here; there is 3.11 (Debian 12's). Ask for 3.11, or "
-             "write a Containerfile",
-             where, asked);
+  throw fail(
+      Code::Invalid,
+      "{} asks for Python {}, which cannot be had here; there is 3.11.2 (Debian 12's). Ask for 3.11, or "
+      "write a Containerfile",
+      where, asked);
 }
 
-/// One specifier of PEP 440: ">=3.9", "==3.11.*", "~=3.10", and Poetry's "^3.9". Whether 3.11 satisfies it.
+Partial parse_version(std::string_view text, std::string_view asked, const std::string& where) {
+  const auto partial = parse_partial(trim(text));
+  if (partial) return *partial;
+  throw fail(Code::Invalid,
+             "{} asks for Python \"{}\", which is not a version; there is 3.11.2 (Debian 12's)", where,
+             asked);
+}
+
+/// One specifier of PEP 440 (">=3.9", "==3.11.*", "~=3.10") or of Poetry ("^3.9"): whether Debian's satisfies
+/// it.
 bool satisfies(std::string_view specifier, std::string_view all, const std::string& where) {
-  specifier = trim(specifier);
   const auto end = std::min(specifier.find_first_not_of("<>=!~^"), specifier.size());
   const auto sign = specifier.substr(0, end);
-  const auto partial = parse_partial(trim(specifier.substr(end)));
-  if (!partial)
-    throw fail(Code::Invalid,
-               "{} asks for Python \"{}\", which is not a version; there is 3.11 (Debian 12's)", where, all);
-  const Version& v = partial->version;
-  const Version minor{v.major, v.minor, 0};
-  // Patch releases are Debian's: 3.11.2 with later security fixes.
-  const Version ours{kDebian.major, kDebian.minor,
-                     partial->parts == 3 && minor == Version{3, 11, 0} ? v.patch : 0};
-  if (sign == ">=") return ours >= v;
-  if (sign == ">") return partial->parts == 3 ? ours >= v : ours > Version{v.major, v.minor, 999};
-  if (sign == "<=") return partial->parts == 3 ? ours <= v : Version{ours.major, ours.minor, 0} <= v;
-  if (sign == "<") return ours < v || (partial->parts == 3 && v > Version{3, 11, 0});
-  if (sign == "!=") return partial->parts == 3 || minor != Version{3, 11, 0};
+  const auto partial = parse_version(specifier.substr(end), all, where);
+  const Version& v = partial.version;
+  // Those that agree with what was given are [v, after).
+  const Version after = partial.parts == 0   ? Version{1'000'000, 0, 0}
+                        : partial.parts == 1 ? Version{v.major + 1, 0, 0}
+                        : partial.parts == 2 ? Version{v.major, v.minor + 1, 0}
+                                             : Version{v.major, v.minor, v.patch + 1};
+  const bool agrees = v <= kDebian && kDebian < after;
+  if (sign == ">=") return kDebian >= v;
+  if (sign == ">") return kDebian >= after;
+  if (sign == "<=") return kDebian < after;
+  if (sign == "<") return kDebian < v;
+  if (sign == "!=") return !agrees;
   if (sign == "~=")
-    return ours >= v && (partial->parts == 2 ? ours.major == v.major : minor == Version{3, 11, 0});
-  if (sign == "^") return ours >= v && ours.major == v.major;
-  if (partial->parts <= 1) return v.major == 3 || partial->parts == 0;
-  return minor == Version{3, 11, 0};  // "", "=", "==", "===", "~"
+    return kDebian >= v && kDebian.major == v.major && (partial.parts < 3 || kDebian.minor == v.minor);
+  if (sign == "^") return kDebian >= v && kDebian.major == v.major;
+  return agrees;  // "", "=", "==", "===", "~"
 }
 
-void check_version(std::string_view asked, const std::string& where) {
+void check_range(std::string_view asked, const std::string& where) {
   std::string_view rest = asked;
   while (true) {
     const auto comma = rest.find(',');
-    if (!trim(rest.substr(0, comma)).empty() && !satisfies(rest.substr(0, comma), asked, where))
-      refuse_version(asked, where);
+    const auto specifier = trim(rest.substr(0, comma));
+    if (!specifier.empty() && !satisfies(specifier, asked, where)) refuse_version(asked, where);
     if (comma == std::string_view::npos) return;
     rest.remove_prefix(comma + 1);
   }
+}
+
+/// A version that was pinned for people's own machines: the patch release is Debian's, whatever the pin says.
+/// Returns what to say about that, if there is something to say.
+std::string check_pin(std::string_view asked, const std::string& where) {
+  const auto partial = parse_version(asked, asked, where);
+  const auto& v = partial.version;
+  if (v.major != kDebian.major || (partial.parts > 1 && v.minor != kDebian.minor))
+    refuse_version(asked, where);
+  if (partial.parts < 3 || v == kDebian) return {};
+  return fmt::format(" ({} where {} asks for {})", to_string(kDebian), where, asked);
 }
 
 /// The lines of one table of a TOML document, comments left out. Enough for the few keys that are read here.
@@ -87,6 +105,8 @@ std::string value(const std::vector<std::string>& table, std::string_view key) {
 
 struct Dependencies {
   std::string text;  // requirements and pyproject.toml together, lower case: for what it depends on
+  std::vector<std::string> files;  // requirements.txt and what it includes
+  bool needs_source = false;       // a requirement is a directory of the component
   bool requirements = false;
   bool project = false;  // pyproject.toml has [project]
   bool package = false;  // … and says how it is built
@@ -105,12 +125,31 @@ struct Dependencies {
   }
 };
 
+/// A requirements file and those that it includes.
+void read_requirements(const Tree& tree, const std::string& file, Dependencies& result) {
+  static const RE2 includes{R"(^(?:-r|--requirement|-c|--constraint)[\s=]+(\S+))"};
+  static const RE2 local{R"(^(?:-e\s|--editable|\.|/|file:))"};
+  const auto text = tree.read(file);
+  if (!text || std::ranges::find(result.files, file) != result.files.end()) return;
+  result.files.push_back(file);
+  for (const auto& line : lines(*text)) {
+    const auto requirement = std::string{trim(std::string_view{line}.substr(0, line.find(" #")))};
+    std::string other;
+    if (requirement.starts_with('#')) continue;
+    if (RE2::PartialMatch(requirement, includes, &other)) {
+      const auto path = (std::filesystem::path{file}.parent_path() / other).lexically_normal();
+      read_requirements(tree, path.string(), result);
+    } else if (RE2::PartialMatch(requirement, local)) {
+      result.needs_source = true;
+    }
+    result.text += requirement + "\n";
+  }
+}
+
 Dependencies read_dependencies(const Tree& tree) {
   Dependencies result;
-  if (const auto text = tree.read("requirements.txt")) {
-    result.requirements = true;
-    for (const auto& line : lines(*text)) result.text += line.substr(0, line.find('#')) + "\n";
-  }
+  read_requirements(tree, "requirements.txt", result);
+  result.requirements = !result.files.empty();
   if (const auto text = tree.read("pyproject.toml")) {
     result.text += *text;
     result.project = !table(*text, "project").empty();
@@ -133,23 +172,25 @@ Dependencies read_dependencies(const Tree& tree) {
   return result;
 }
 
-void check_versions(const Tree& tree) {
+/// Returns what to say about it.
+std::string check_versions(const Tree& tree) {
+  std::string remark;
   if (const auto text = tree.read(".python-version"))
     for (const auto& line : lines(*text)) {
       const auto version = trim(std::string_view{line}.substr(0, line.find('#')));
-      if (!version.empty()) check_version(version, tree.source(".python-version"));
+      if (!version.empty()) remark = check_pin(version, tree.source(".python-version"));
     }
   if (const auto text = tree.read("runtime.txt")) {
-    auto version = trim(*text);
-    if (version.starts_with("python-")) check_version(version.substr(7), tree.source("runtime.txt"));
+    const auto version = trim(*text);
+    if (version.starts_with("python-")) remark = check_pin(version.substr(7), tree.source("runtime.txt"));
   }
   if (const auto text = tree.read("pyproject.toml")) {
     const auto required = value(table(*text, "project"), "requires-python");
-    if (!required.empty()) check_version(required, "requires-python in " + tree.source("pyproject.toml"));
+    if (!required.empty()) check_range(required, "requires-python in " + tree.source("pyproject.toml"));
     const auto poetry = value(table(*text, "tool.poetry.dependencies"), "python");
-    if (!poetry.empty())
-      check_version(poetry, "tool.poetry.dependencies in " + tree.source("pyproject.toml"));
+    if (!poetry.empty()) check_range(poetry, "tool.poetry.dependencies in " + tree.source("pyproject.toml"));
   }
+  return remark;
 }
 
 struct Start {
@@ -229,14 +270,24 @@ std::optional<Start> find_start(const Tree& tree, const Dependencies& dependenci
 std::string render(const Tree& tree, const Dependencies& dependencies, const Start& start) {
   const std::string cached = "RUN --mount=type=cache,target=/root/.cache/pip ";
   std::string text = "FROM towpath/python:12\n";
+  if (dependencies.text.contains("git+")) text += std::string{kInstallGit} + "\n";
   text += program_settings("PYTHONUNBUFFERED=1", start.listens, start.command);
+  if (dependencies.requirements && dependencies.needs_source) {
+    return text + "\n# A requirement lies in the project, so all of it comes first.\n" +
+           copy({tree.source()}, "./", "--chown=app") + "\n" + cached +
+           "pip install -r requirements.txt\nUSER app\n";
+  }
   if (dependencies.requirements) {
-    text +=
-        "\n# Dependencies first: they are installed again only when this file changes. The base image has "
-        "an\n"
-        "# empty virtual environment in /venv, first in PATH.\n";
-    text +=
-        copy({tree.source("requirements.txt")}, "./") + "\n" + cached + "pip install -r requirements.txt\n";
+    const bool one = dependencies.files.size() == 1;
+    text += fmt::format(
+        "\n# Dependencies first: they are installed again only when {} changes. The base image has\n"
+        "# an empty virtual environment in /venv, first in PATH.\n",
+        one ? "this file" : "one of these files");
+    for (const auto& file : dependencies.files) {
+      const auto folder = std::filesystem::path{file}.parent_path().string();
+      text += copy({tree.source(file)}, folder.empty() ? "./" : "./" + folder + "/") + "\n";
+    }
+    text += cached + "pip install -r requirements.txt\n";
   } else if (dependencies.project) {
     text +=
         "\n# Dependencies first: they are installed again only when this file changes. The base image has "
@@ -266,7 +317,7 @@ std::optional<Detection> python(const Tree& tree, Missing& missing) {
       break;
     }
   if (!sign) return {};
-  check_versions(tree);
+  const auto remark = check_versions(tree);
   const auto dependencies = read_dependencies(tree);
   const auto start = find_start(tree, dependencies);
   if (!start) {
@@ -275,7 +326,8 @@ std::optional<Detection> python(const Tree& tree, Missing& missing) {
     return {};
   }
   Detection detection{.pack = "python"};
-  detection.explanation = fmt::format("{}, started by {}; Python 3.11 from Debian", sign, start->reason);
+  const auto how = start->reason == sign ? std::string{} : ", started by " + start->reason;
+  detection.explanation = fmt::format("{}{}; Python 3.11 from Debian{}", sign, how, remark);
   detection.containerfile = "# " + detection.explanation + "\n" + render(tree, dependencies, *start);
   if (start->listens) detection.port = kPort;
   return detection;

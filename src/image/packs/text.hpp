@@ -28,6 +28,11 @@ std::vector<std::string> start_command(std::string_view line);
 std::string program_settings(std::string_view environment, bool listens,
                              std::span<const std::string> command);
 
+/// For dependencies that are fetched from git.
+inline constexpr std::string_view kInstallGit =
+    "RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf "
+    "/var/lib/apt/lists/*";
+
 /// One process of a Procfile: "web: gunicorn app:app".
 struct Process {
   std::string name;

@@ -69,20 +69,23 @@ bool Tree::has_directory(const std::string& directory) const {
   return opened.descriptor >= 0;
 }
 
-std::optional<std::string> Tree::read(const std::string& file) const {
-  if (!has(file)) return {};
-  // O_NONBLOCK: what was a file a moment ago may be a pipe now.
-  const Closer opened{open_beneath(descriptor_, inside(file), O_RDONLY | O_NONBLOCK)};
-  if (opened.descriptor < 0) return {};
+std::optional<std::string> Tree::read(const std::string& file) const { return read_of_context(inside(file)); }
+
+std::optional<std::string> Tree::read_of_context(const std::string& file) const {
+  // O_NONBLOCK: what should be a file may be a pipe.
+  const Closer opened{open_beneath(descriptor_, file, O_RDONLY | O_NONBLOCK)};
+  struct stat status{};
+  if (opened.descriptor < 0 || ::fstat(opened.descriptor, &status) != 0 || !S_ISREG(status.st_mode))
+    return {};
   std::string text(kLargestFile + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t got = ::read(opened.descriptor, text.data() + size, text.size() - size);
-    if (got < 0) throw system_error("cannot read " + inside(file), errno);
+    if (got < 0) throw system_error("cannot read " + file, errno);
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }
-  if (size > kLargestFile) throw fail(Code::Invalid, "{} is larger than 1 MiB", inside(file));
+  if (size > kLargestFile) throw fail(Code::Invalid, "{} is larger than 1 MiB", file);
   text.resize(size);
   return text;
 }

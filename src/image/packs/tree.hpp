@@ -24,6 +24,8 @@ class Tree {
   bool has_directory(const std::string& directory) const;
   /// The text of a file, or nothing when there is none. Throws Error{Invalid} for one over 1 MiB.
   std::optional<std::string> read(const std::string& file) const;
+  /// The same for a file of the context, by its path there.
+  std::optional<std::string> read_of_context(const std::string& file) const;
   /// Names of regular files in a directory of the component ("" is the component itself), sorted.
   std::vector<std::string> files(const std::string& directory = {}) const;
   /// Names of directories in it, sorted, hidden ones left out.
