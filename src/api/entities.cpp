@@ -61,6 +61,16 @@ http::Response list_response(const std::vector<RecordPtr>& records, StoreRevisio
 
 Error missing(const Key& key) { return fail(Code::NotFound, "there is no {}", to_string(key)); }
 
+// History is kept for a time only: what was there is gone, and asking again does not bring it back.
+template <class T>
+Task<T> from_history(Task<T> reading) {
+  try {
+    co_return co_await std::move(reading);
+  } catch (const store::WatchLost& error) {
+    throw http::StatusError(410, Code::NotFound, error.message());
+  }
+}
+
 constexpr std::int64_t kPage = 1000;
 
 }  // namespace
@@ -73,7 +83,7 @@ Task<> Api::State::read(const Address& address, http::Request& request, http::Re
   if (address.entity()) {
     RecordPtr record;
     if (revision)
-      record = co_await store.find_at(address.key, *revision);
+      record = co_await from_history(store.find_at(address.key, *revision));
     else if (address.kind->cold)
       record = co_await store.find(address.key);
     else
@@ -88,7 +98,7 @@ Task<> Api::State::read(const Address& address, http::Request& request, http::Re
   const auto filter = filter_of(address, request.query);
   const auto limit = number_of(request.query, "limit");
   if (revision) {
-    const auto records = co_await store.list_at(filter, *revision);
+    const auto records = co_await from_history(store.list_at(filter, *revision));
     responder.send(list_response(records, *revision));
   } else if (address.kind->cold || limit) {
     store::Query query{.filter = filter, .before = number_of(request.query, "before").value_or(0)};

@@ -134,6 +134,21 @@ TEST_F(ApiTest, ListsByLabelsLimitAndRevision) {
   }
 }
 
+TEST_F(ApiTest, WhatIsNoLongerInHistoryIsGone) {
+  make_project();
+  const auto before = store->snapshot()->revision();
+  clock.advance(std::chrono::hours{2});
+  make_project("later");
+  run_blocking(store->compact(clock.now()));
+  for (const auto* target : {"/api/v1/projects/shop", "/api/v1/projects"}) {
+    const auto then = fmt::format("{}?revision={}", target, before);
+    const auto answer = ask("GET", then);
+    EXPECT_EQ(answer.status, 410) << then << answer.body;
+    EXPECT_NE(answer.body.find("history begins at"), std::string::npos) << answer.body;
+    EXPECT_EQ(ask("GET", target).status, 200) << "what exists stays";
+  }
+}
+
 TEST_F(ApiTest, SecretsAreNeverShown) {
   make_project();
   const Secret::Spec spec{.scope = "project", .name = "KEY", .versions = {{.version = 1, .sealed = "hush"}}};
