@@ -26,7 +26,8 @@
 #include <vector>
 
 #include "base/clock.hpp"
-#include "base/fields.hpp"
+#include "base/reading.hpp"
+#include "base/schema.hpp"
 #include "http/http.hpp"
 #include "http/router.hpp"
 #include "model/record.hpp"

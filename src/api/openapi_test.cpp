@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "base/schema.hpp"
 #include "model/operations.hpp"
 
 namespace tow::api {

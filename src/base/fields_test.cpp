@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/fields.hpp"
+#include "base/reading.hpp"
+#include "base/schema.hpp"
 
 #include <gtest/gtest.h>
 

@@ -10,7 +10,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/fields.hpp"
+#include "base/reading.hpp"
+#include "base/writing.hpp"
 
 namespace tow::cli {
 namespace {

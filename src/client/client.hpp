@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/fields.hpp"
+#include "base/reading.hpp"
+#include "base/writing.hpp"
 #include "http/client.hpp"
 #include "model/entity.hpp"
 

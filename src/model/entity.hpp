@@ -15,7 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/fields.hpp"
+#include "base/reading.hpp"
+#include "base/writing.hpp"
 #include "model/record.hpp"
 
 namespace tow {

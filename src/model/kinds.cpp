@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/ids.hpp"
+#include "base/schema.hpp"
 #include "model/deployment.hpp"
 #include "model/entity.hpp"
 #include "model/identity.hpp"

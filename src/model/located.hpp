@@ -9,7 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/fields.hpp"
+#include "base/reading.hpp"
+#include "base/schema.hpp"
 
 namespace tow {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/score_text.hpp"
+#include "base/reading.hpp"
 
 #include <algorithm>
 

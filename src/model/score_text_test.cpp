@@ -5,6 +5,9 @@
 
 #include <random>
 
+#include "base/reading.hpp"
+#include "base/writing.hpp"
+
 namespace tow::score {
 namespace {
 

@@ -12,9 +12,10 @@
 #include <sstream>
 
 #include "base/error.hpp"
-#include "base/fields.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "base/reading.hpp"
+#include "base/writing.hpp"
 #include "engine/local/descriptor.hpp"
 
 namespace tow::engine {
