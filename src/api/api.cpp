@@ -6,6 +6,7 @@
 #include "api/openapi.hpp"
 #include "api/state.hpp"
 #include "base/ids.hpp"
+#include "base/log.hpp"
 #include "http/problem.hpp"
 #include "model/identity.hpp"
 
@@ -78,8 +79,23 @@ const AnyOperation& Api::State::find(std::string_view name) const {
   throw fail(Code::Internal, "no operation is called {}", name);
 }
 
-void Api::State::authorize(const Call& call, Permission permission) const {
-  if (permission != Permission::None) settings.gate.authorize(call.subject, permission, call.target);
+Task<> Api::State::authorize(const Call& call, Permission permission, std::string action) {
+  std::optional<Error> denied;
+  try {
+    if (permission != Permission::None) settings.gate.authorize(call.subject, permission, call.target);
+  } catch (const Error& error) {
+    denied = error;
+  }
+  if (!denied) co_return;
+  if (denied->code() == Code::Denied) {
+    try {
+      co_await record_event(call, std::move(action), "denied: " + denied->message());
+    } catch (const Error& error) {
+      // A trail that cannot be written to opens no door.
+      log::error("api", "a denied call is not in the trail: {}", error.what());
+    }
+  }
+  throw *denied;
 }
 
 Record Api::State::event(const Call& call, std::string action, std::string message) const {
@@ -99,7 +115,7 @@ Task<> Api::State::record_event(const Call& call, std::string action, std::strin
 }
 
 Task<Node> Api::State::call_unary(const AnyOperation& operation, Call call, Node input) {
-  authorize(call, operation.permission);
+  co_await authorize(call, operation.permission, operation.name);
   Node output = co_await operation.unary(call, input);
   if (operation.permission != Permission::Read) {
     redact(input, operation.input);
@@ -141,13 +157,13 @@ Task<> Api::State::handle(http::Request& request, http::Responder& responder) {
       co_return;
     }
     Node input = input_of_query(request.query, operation->input);
-    authorize(call, operation->permission);
+    co_await authorize(call, operation->permission, operation->name);
     if (operation->shape == Shape::Stream)
       co_await stream(*operation, std::move(call), std::move(input), responder);
     else
       co_await terminal(*operation, std::move(call), std::move(input), responder);
   } else if (request.method == "GET" || request.method == "HEAD") {
-    authorize(call, Permission::Read);
+    co_await authorize(call, Permission::Read, "read");
     if (request.query.has("watch") && request.method == "GET")
       co_await watch(address, request, responder);
     else
@@ -155,7 +171,7 @@ Task<> Api::State::handle(http::Request& request, http::Responder& responder) {
   } else if (request.method == "PUT" || request.method == "POST") {
     co_await write(address, request, responder, std::move(call));
   } else if (request.method == "DELETE") {
-    co_await remove(address, responder, std::move(call));
+    co_await remove(address, request, responder, std::move(call));
   } else {
     throw http::StatusError(405, Code::Invalid,
                             fmt::format("{} is not used here: GET, PUT, POST or DELETE", request.method));

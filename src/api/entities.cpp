@@ -59,7 +59,11 @@ http::Response list_response(const std::vector<RecordPtr>& records, StoreRevisio
   return http::Response::json(body += "]}");
 }
 
-Error missing(const Key& key) { return fail(Code::NotFound, "there is no {}", to_string(key)); }
+Error missing(const Key& key) {
+  return fail(
+      Code::NotFound, "there is no {}{}", to_string(key),
+      key.kind == "Project" ? "; `tow project ls` lists them, `tow project create NAME` makes one" : "");
+}
 
 // History is kept for a time only: what was there is gone, and asking again does not bring it back.
 template <class T>
@@ -72,6 +76,31 @@ Task<T> from_history(Task<T> reading) {
 }
 
 constexpr std::int64_t kPage = 1000;
+
+Permission changing(const Address& address) {
+  return address.kind->in_project || address.kind->kind == "Project" ? Permission::Manage
+                                                                     : Permission::Platform;
+}
+
+// An entity's tag is its revision: ETag and If-Match of RFC 9110, 8.8.3 and 13.1.1.
+http::Response entity_response(const Record& record, int status = 200) {
+  auto response = http::Response::json(to_document_json(record), status);
+  response.headers.set("ETag", fmt::format("\"{}\"", record.revision));
+  return response;
+}
+
+// "*" asks only that there is one, which everything here does that takes a condition.
+std::optional<StoreRevision> expected_of(const http::Request& request) {
+  const auto text = request.headers.get("If-Match");
+  if (!text || *text == "*") return {};
+  StoreRevision value = 0;
+  if (text->size() > 2 && text->starts_with('"') && text->ends_with('"')) {
+    const auto* end = text->data() + text->size() - 1;
+    const auto read = std::from_chars(text->data() + 1, end, value);
+    if (read.ec == std::errc{} && read.ptr == end && value > 0) return value;
+  }
+  throw fail(Code::Invalid, "If-Match is one revision in quotation marks, as ETag gives it, not {}", *text);
+}
 
 }  // namespace
 
@@ -89,7 +118,7 @@ Task<> Api::State::read(const Address& address, http::Request& request, http::Re
     else
       record = snapshot->get(address.key);
     if (!record) throw missing(address.key);
-    responder.send(http::Response::json(to_document_json(*record)));
+    responder.send(entity_response(*record));
     co_return;
   }
   // A project that does not exist is a mistake; one without entities of that kind is not.
@@ -168,10 +197,21 @@ Task<> Api::State::watch(const Address& address, http::Request& request, http::R
   co_await events.send({}, "lost", lost);
 }
 
+// Who named a precondition in a header is told in HTTP's own words that it did not hold.
+Task<> Api::State::commit_if(const http::Request& request, store::Transaction transaction) {
+  std::optional<Error> conflict;
+  try {
+    co_await settings.store.commit(std::move(transaction));
+  } catch (const Error& error) {
+    if (error.code() != Code::Conflict || !request.headers.get("If-Match")) throw;
+    conflict = error;
+  }
+  if (conflict) throw http::StatusError(412, Code::Conflict, conflict->message());
+}
+
 Task<> Api::State::write(const Address& address, http::Request& request, http::Responder& responder,
                          Call call) {
-  authorize(call, address.kind->in_project || address.kind->kind == "Project" ? Permission::Manage
-                                                                              : Permission::Platform);
+  co_await authorize(call, changing(address), request.method == "POST" ? "create" : "update");
   const bool creating = request.method == "POST";
   if (creating == address.entity())
     throw http::StatusError(405, Code::Invalid,
@@ -197,10 +237,14 @@ Task<> Api::State::write(const Address& address, http::Request& request, http::R
     if (metadata.map() && !metadata.find("name") && address.entity()) metadata.set("name", address.key.name);
     document.set("metadata", std::move(metadata));
   }
-  std::optional<StoreRevision> expected;
+  auto expected = expected_of(request);
   if (const Node* metadata = document.find("metadata"))
-    if (const Node* revision = metadata->find("revision"); revision && revision->integer())
+    if (const Node* revision = metadata->find("revision"); revision && revision->integer()) {
+      if (expected && *expected != *revision->integer())
+        throw fail(Code::Invalid, "If-Match and metadata.revision name two revisions: {} and {}", *expected,
+                   *revision->integer());
       expected = *revision->integer();
+    }
   Record draft = from_document(document);
   if (draft.key.kind != address.key.kind || draft.key.project != address.key.project ||
       (address.entity() && draft.key.name != address.key.name))
@@ -222,22 +266,22 @@ Task<> Api::State::write(const Address& address, http::Request& request, http::R
   if (before) {
     transaction.put_spec(key, draft.spec, expected);
     transaction.put_metadata(key, draft.labels, draft.annotations);
-  } else if (expected) {
+  } else if (expected || request.headers.get("If-Match")) {
     throw missing(key);
   } else {
     transaction.create(std::move(draft));
   }
   // The trail and what it speaks of are one transaction: there is neither without the other.
   transaction.create(event(call, before ? "update" : "create", {}));
-  co_await settings.store.commit(std::move(transaction));
+  co_await commit_if(request, std::move(transaction));
   const auto after = settings.store.snapshot()->get(key);
   if (!after) throw missing(key);
-  responder.send(http::Response::json(to_document_json(*after), before ? 200 : 201));
+  responder.send(entity_response(*after, before ? 200 : 201));
 }
 
-Task<> Api::State::remove(const Address& address, http::Responder& responder, Call call) {
-  authorize(call, address.kind->in_project || address.kind->kind == "Project" ? Permission::Manage
-                                                                              : Permission::Platform);
+Task<> Api::State::remove(const Address& address, http::Request& request, http::Responder& responder,
+                          Call call) {
+  co_await authorize(call, changing(address), "delete");
   if (!address.entity()) throw fail(Code::Invalid, "a collection is not deleted; name one of its entities");
   if (!address.kind->removable)
     throw fail(Code::FailedPrecondition, "a {} is not deleted plainly", address.kind->kind);
@@ -246,9 +290,9 @@ Task<> Api::State::remove(const Address& address, http::Responder& responder, Ca
   if (const auto found = admissions.find(address.key.kind); found != admissions.end())
     for (const auto& admission : found->second) admission(call, before.get(), nullptr);
   store::Transaction transaction;
-  transaction.erase(address.key);
+  transaction.erase(address.key, expected_of(request));
   transaction.create(event(call, "delete", {}));
-  co_await settings.store.commit(std::move(transaction));
+  co_await commit_if(request, std::move(transaction));
   const auto after = settings.store.snapshot()->get(address.key);
   responder.send(http::Response::json(after ? to_document_json(*after) : "{}", after ? 202 : 200));
 }

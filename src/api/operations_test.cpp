@@ -126,13 +126,17 @@ TEST_F(OperationsTest, TheTrailTellsOfWhatChangesWithoutSecrets) {
   ask("POST", "/api/v1/projects/shop/deployments/web.production:scale", R"({"count":2})", "reader");
   ask("POST", "/api/v1/tokens:exchange", R"({"invitation":"towi_hush"})", "");
   const auto events = trail();
-  ASSERT_EQ(events.size(), 3u) << "reading and what was refused leave no trace";
+  ASSERT_EQ(events.size(), 4u) << "reading leaves no trace";
   EXPECT_EQ(events[0].action, "tokens.exchange");
   EXPECT_EQ(events[0].subject, "anonymous");
+  EXPECT_EQ(events[1].subject, "reader");
   EXPECT_EQ(events[1].action, "deployments.scale");
   EXPECT_EQ(events[1].target, "deployment:shop/web.production");
-  EXPECT_EQ(events[1].message, R"({"count":2})");
-  EXPECT_EQ(events[2].action, "secrets.set");
+  EXPECT_EQ(events[1].message, "denied: reader may not do this");
+  EXPECT_EQ(events[2].action, "deployments.scale");
+  EXPECT_EQ(events[2].target, "deployment:shop/web.production");
+  EXPECT_EQ(events[2].message, R"({"count":2})");
+  EXPECT_EQ(events[3].action, "secrets.set");
   for (const auto& event : events) EXPECT_EQ(event.message.find("hush"), std::string::npos) << event.message;
 }
 
@@ -142,7 +146,7 @@ TEST_F(OperationsTest, InProcessCallsPassTheSameGate) {
   auto admin = reader;
   admin.subject = {.name = "admin", .administrator = true};
   run_blocking(api.invoke("deployments.scale", admin, Node::Map{{"count", 2}}));
-  EXPECT_EQ(trail().size(), 1u);
+  EXPECT_EQ(trail().size(), 2u) << "what was denied, and what was done";
   EXPECT_THROW(run_blocking(api.invoke("deployments.none", admin, {})), Error);
 }
 
@@ -183,6 +187,27 @@ TEST_F(OperationsTest, StreamsEndWithEndOrWithTheErrorThatTheyMet) {
       EXPECT_EQ(met->message().find("a detail of ours"), std::string::npos) << met->message();
     });
   }
+}
+
+TEST_F(OperationsTest, WhoAsksForWhatIsSilentLearnsThatItIsListenedTo) {
+  Signal heard;
+  api.add(StreamOperation<Nothing, LogEntry>{
+      .name = "builds.logs",
+      .help = "Says nothing before it was heard.",
+      .permission = Permission::Read,
+      .run = [&](Call, Nothing, std::function<Task<>(const LogEntry&)>) -> Task<> {
+        while (!clock.next()) co_await yield_now();
+        clock.advance(Duration{1000});
+        co_await heard.wait();
+      }});
+  const auto last = run_blocking([](std::string origin, Signal& told) -> Task<std::string> {
+    http::Client client{co_await boost::asio::this_coro::executor, origin};
+    auto events = co_await client.events(call_of("GET", "/api/v1/projects/shop/builds/b:logs", {}, "reader"));
+    told.notify();
+    const auto event = co_await events.next();
+    co_return event ? event->event : "nothing";
+  }(url(), heard));
+  EXPECT_EQ(last, "end");
 }
 
 TEST_F(OperationsTest, TerminalsCarryBytesSizesAndTheExitCode) {

@@ -24,8 +24,8 @@ struct Api::State {
   const AnyOperation& find(const Address& address) const;
   const AnyOperation& find(std::string_view name) const;
 
-  /// Error{Denied} unless the subject may; None asks nothing.
-  void authorize(const Call& call, Permission permission) const;
+  /// Error{Denied} unless the subject may, and the trail then tells of it under `action`; None asks nothing.
+  Task<> authorize(const Call& call, Permission permission, std::string action);
   Record event(const Call& call, std::string action, std::string message) const;
   Task<> record_event(const Call& call, std::string action, std::string message);
   Task<Node> call_unary(const AnyOperation& operation, Call call, Node input);
@@ -36,7 +36,8 @@ struct Api::State {
   Task<> read(const Address& address, http::Request& request, http::Responder& responder, Call call);
   Task<> watch(const Address& address, http::Request& request, http::Responder& responder);
   Task<> write(const Address& address, http::Request& request, http::Responder& responder, Call call);
-  Task<> remove(const Address& address, http::Responder& responder, Call call);
+  Task<> commit_if(const http::Request& request, store::Transaction transaction);
+  Task<> remove(const Address& address, http::Request& request, http::Responder& responder, Call call);
   // streams.cpp
   Task<> stream(const AnyOperation& operation, Call call, Node input, http::Responder& responder);
   Task<> terminal(const AnyOperation& operation, Call call, Node input, http::Responder& responder);

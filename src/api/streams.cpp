@@ -37,8 +37,13 @@ Node input_of_query(const http::Query& query, const Node& schema) {
   return input;
 }
 
+namespace {
+constexpr Duration kPatience{150};
+}
+
 Task<> Api::State::stream(const AnyOperation& operation, Call call, Node input, http::Responder& responder) {
-  // Until the first item, a failure is still an ordinary answer with its status.
+  // A failure before the first item is still an ordinary answer with its status, if it comes soon. Who asked
+  // for what is silent learns after that moment that it is being listened to.
   http::Events* events = nullptr;
   std::function<Task<>(const Node&)> emit = [&](const Node& item) -> Task<> {
     if (!events) events = &responder.events();
@@ -46,12 +51,18 @@ Task<> Api::State::stream(const AnyOperation& operation, Call call, Node input, 
     co_await events->send({}, "item", data);
   };
   std::optional<std::string> problem;
-  try {
-    co_await operation.stream(call, input, emit);
-  } catch (...) {
-    if (!events || is_cancellation(std::current_exception())) throw;
-    problem = http::problem(std::current_exception(), operation.name).body;
-  }
+  co_await with_scope("stream", [&](Scope& scope) -> Task<> {
+    scope.spawn([&]() -> Task<> {
+      co_await settings.clock.sleep(kPatience);
+      if (!events) events = &responder.events();
+    });
+    try {
+      co_await operation.stream(call, input, emit);
+    } catch (...) {
+      if (!events || is_cancellation(std::current_exception())) throw;
+      problem = http::problem(std::current_exception(), operation.name).body;
+    }
+  });
   if (!events) events = &responder.events();
   if (problem)
     co_await events->send({}, "error", *problem);

@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "apps/doctor.hpp"
+#include "cli/exit.hpp"
+#include "cli/output.hpp"
 #include "client/client.hpp"
 #include "image/packs/packs.hpp"
 #include "model/operations.hpp"
@@ -41,7 +43,17 @@ void add_settings(CLI::App* command, const std::shared_ptr<ServerSettings>& s) {
 Task<int> invite(std::string socket, std::string subject) {
   client::Client client{co_await boost::asio::this_coro::executor, {.url = "unix://" + socket, .token = {}}};
   const TokenInput input{.subject = subject, .description = "invitation"};
-  const auto output = co_await client.call<TokenOutput>("tokens.invite", {}, {}, input);
+  TokenOutput output;
+  try {
+    output = co_await client.call<TokenOutput>("tokens.invite", {}, {}, input);
+  } catch (const Error& error) {
+    if (error.code() != Code::Unavailable) throw;
+    throw fail(
+        Code::Unavailable,
+        "{}; is `tow server` running on this machine? --socket names another's: RUNTIME/tow.sock, where "
+        "RUNTIME is its --runtime",
+        error.message());
+  }
   std::printf("%s\n", output.token.c_str());
   std::fprintf(stderr, "This invitation is good once, within a day: tow login URL, then paste it.\n");
   co_return 0;
@@ -52,13 +64,13 @@ int report(const std::function<int()>& work) {
     return work();
   } catch (const Error& error) {
     std::fprintf(stderr, "tow: %s\n", error.what());
-    return 1;
+    return cli::exit_code(error.code());
   }
 }
 
 }  // namespace
 
-void add_commands(CLI::App& app, int& code) {
+void add_commands(CLI::App& app, int& code, const cli::Output& output) {
   const auto settings = std::make_shared<ServerSettings>();
   auto* server = app.add_subcommand("server", "Run the platform, in the foreground");
   add_settings(server, settings);
@@ -85,18 +97,15 @@ void add_commands(CLI::App& app, int& code) {
   down->callback([gone, with_data, &code] { code = report([&] { return take_down(*gone, *with_data); }); });
 
   const auto examined = std::make_shared<ServerSettings>();
-  const auto format = std::make_shared<std::string>("table");
   auto* doctor = app.add_subcommand("doctor", "What this machine has, lacks, and how to mend it");
   add_settings(doctor, examined);
-  doctor->add_option("-o,--output", *format, "table, json or yaml")
-      ->check(CLI::IsMember({"table", "json", "yaml"}));
-  doctor->callback([examined, format, &code] {
+  doctor->callback([examined, &code, &output] {
     code = report([&] {
       const auto findings = examine(*examined);
-      const auto text = *format == "table"  ? table(findings)
-                        : *format == "json" ? to_pretty_json(document(findings)) + "\n"
-                                            : to_yaml(document(findings));
-      std::fputs(text.c_str(), stdout);
+      if (output.format == cli::Format::Table)
+        std::fputs(table(findings).c_str(), stdout);
+      else
+        output.document(document(findings));
       return exit_code(findings);
     });
   });

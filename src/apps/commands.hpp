@@ -8,7 +8,7 @@
 
 namespace tow::apps {
 
-void add_commands(CLI::App& app, int& code);
+void add_commands(CLI::App& app, int& code, const cli::Output& output);
 cli::Detected detect(const std::filesystem::path& source);
 
 }  // namespace tow::apps

@@ -136,18 +136,27 @@ void examine_kernel(std::vector<Finding>& all) {
                    "mount -t cgroup2 none /sys/fs/cgroup, or start the machine with systemd"});
 }
 
-void examine_space(std::vector<Finding>& all, const ServerSettings& settings) {
-  auto path = settings.data;
+std::optional<struct statvfs> file_system_of(fs::path path) {
   std::error_code ignored;
   while (!fs::exists(path, ignored) && path.has_relative_path()) path = path.parent_path();
   struct statvfs about{};
-  if (statvfs(path.c_str(), &about) != 0) {
-    all.push_back({"data " + settings.data.string(), Verdict::Missing, "cannot be looked at",
-                   "name another directory by --data"});
-    return;
-  }
-  all.push_back(judge_space(settings.data.string(), std::uint64_t{about.f_bavail} * about.f_frsize,
-                            about.f_favail, about.f_files));
+  if (statvfs(path.c_str(), &about) != 0) return {};
+  return about;
+}
+
+// Images are what is large; where they have a place of their own, that is judged, too.
+void examine_space(std::vector<Finding>& all, const ServerSettings& settings) {
+  const auto look = [&](std::string_view what, const fs::path& path, std::string_view option) {
+    const auto subject = fmt::format("{} {}", what, path.string());
+    if (const auto about = file_system_of(path))
+      all.push_back(judge_space(subject, std::uint64_t{about->f_bavail} * about->f_frsize, about->f_favail,
+                                about->f_files, option));
+    else
+      all.push_back({subject, Verdict::Missing, "cannot be looked at",
+                     fmt::format("name another directory by {}", option)});
+  };
+  look("data", settings.data, "--data");
+  if (!settings.images.empty()) look("images", settings.images, "--images");
 }
 
 void examine_firewall(std::vector<Finding>& all, const ServerSettings& settings) {
@@ -236,26 +245,26 @@ Finding judge_user_namespaces(std::string_view limit) {
           "sysctl -w user.max_user_namespaces=10000"};
 }
 
-Finding judge_space(std::string_view path, std::uint64_t bytes, std::uint64_t inodes,
-                    std::uint64_t all_inodes) {
+Finding judge_space(std::string_view subject, std::uint64_t bytes, std::uint64_t inodes,
+                    std::uint64_t all_inodes, std::string_view option) {
   constexpr double kGib = 1024.0 * 1024 * 1024;
-  Finding made{fmt::format("data {}", path),
+  Finding made{std::string{subject},
                Verdict::Fine,
                fmt::format("{:.1f} GiB free", static_cast<double>(bytes) / kGib),
                {}};
   if (all_inodes > 0 && inodes < 50'000) {  // some file systems do not count them
     made.verdict = inodes < 5'000 ? Verdict::Missing : Verdict::Warning;
     made.found += fmt::format(", {} inodes", inodes);
-    made.remedy =
-        "free inodes (an image has tens of thousands of files), or name another directory by --data";
+    made.remedy = fmt::format(
+        "free inodes (an image has tens of thousands of files), or name another directory by {}", option);
   }
   if (static_cast<double>(bytes) < 5 * kGib) {
     made.verdict = static_cast<double>(bytes) < kGib  ? Verdict::Missing
                    : made.verdict == Verdict::Missing ? Verdict::Missing
                                                       : Verdict::Warning;
-    made.remedy =
-        "free some (5 GiB hold the base images and a few applications), or name another directory "
-        "by --data";
+    made.remedy = fmt::format(
+        "free some (5 GiB hold the base images and a few applications), or name another directory by {}",
+        option);
   }
   return made;
 }

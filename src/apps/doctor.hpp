@@ -37,9 +37,9 @@ Finding judge_kernel(std::string_view release);
 Finding judge_overlay(std::string_view filesystems);
 /// /proc/sys/user/max_user_namespaces.
 Finding judge_user_namespaces(std::string_view limit);
-/// Free bytes and inodes of the data directory's file system.
-Finding judge_space(std::string_view path, std::uint64_t bytes, std::uint64_t inodes,
-                    std::uint64_t all_inodes);
+/// Free bytes and inodes of the file system that `subject` is on, and the option that names another place.
+Finding judge_space(std::string_view subject, std::uint64_t bytes, std::uint64_t inodes,
+                    std::uint64_t all_inodes, std::string_view option);
 /// An address that the server would listen on: free, the server's own, or taken.
 Finding judge_port(const std::string& address, bool free, bool server_runs);
 

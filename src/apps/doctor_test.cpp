@@ -26,13 +26,13 @@ TEST(Doctor, JudgesEachPart) {
       {"user namespaces", judge_user_namespaces("63000"), Fine},
       {"user namespaces are forbidden", judge_user_namespaces("0"), Missing},
       {"user namespaces are not built in", judge_user_namespaces(""), Missing},
-      {"much space", judge_space("/d", 50 * kGib, 1'000'000, 2'000'000), Fine},
-      {"little space", judge_space("/d", 4 * kGib, 1'000'000, 2'000'000), Warning},
-      {"no space", judge_space("/d", kGib / 2, 1'000'000, 2'000'000), Missing},
-      {"few inodes", judge_space("/d", 50 * kGib, 20'000, 2'000'000), Warning},
-      {"no inodes", judge_space("/d", 50 * kGib, 100, 2'000'000), Missing},
-      {"no inodes and little space", judge_space("/d", 4 * kGib, 100, 2'000'000), Missing},
-      {"a file system that does not count inodes", judge_space("/d", 50 * kGib, 0, 0), Fine},
+      {"much space", judge_space("data /d", 50 * kGib, 1'000'000, 2'000'000, "--data"), Fine},
+      {"little space", judge_space("data /d", 4 * kGib, 1'000'000, 2'000'000, "--data"), Warning},
+      {"no space", judge_space("data /d", kGib / 2, 1'000'000, 2'000'000, "--data"), Missing},
+      {"few inodes", judge_space("data /d", 50 * kGib, 20'000, 2'000'000, "--data"), Warning},
+      {"no inodes", judge_space("data /d", 50 * kGib, 100, 2'000'000, "--data"), Missing},
+      {"no inodes and little space", judge_space("data /d", 4 * kGib, 100, 2'000'000, "--data"), Missing},
+      {"a file system that does not count inodes", judge_space("data /d", 50 * kGib, 0, 0, "--data"), Fine},
       {"a free port", judge_port("127.0.0.1:80", true, false), Fine},
       {"the server's own port", judge_port("127.0.0.1:80", false, true), Fine},
       {"somebody else's port", judge_port("127.0.0.1:80", false, false), Missing},
@@ -69,6 +69,7 @@ TEST(Doctor, LooksAtThisMachineWithoutChangingIt) {
   settings.runtime = "/nonexistent-towpath-runtime";
   settings.listen = "127.0.0.1:0";
   settings.http = "203.0.113.7:80";
+  settings.images = "/proc/nonexistent-towpath-images";
   const auto findings = examine(settings);
   const auto find = [&](std::string_view subject) -> Finding {
     for (const auto& each : findings)
@@ -79,6 +80,8 @@ TEST(Doctor, LooksAtThisMachineWithoutChangingIt) {
   for (const char* subject : {"git", "crun or runc", "kernel", "overlayfs", "user namespaces",
                               "control groups", "firewall", "clock", "tow server"})
     EXPECT_FALSE(find(subject).found.empty()) << subject;
+  const auto images = find("images /proc/nonexistent-towpath-images");
+  EXPECT_NE(images.remedy.find("--images"), std::string::npos) << images.found << images.remedy;
   EXPECT_EQ(find("address 127.0.0.1:0").verdict, Fine);
   EXPECT_EQ(find("address 203.0.113.7:80").verdict, Missing) << "not this machine's";
   EXPECT_FALSE(std::filesystem::exists("/nonexistent-towpath-data"));

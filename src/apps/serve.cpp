@@ -12,6 +12,7 @@
 #include "apps/platform.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "cli/exit.hpp"
 
 namespace tow::apps {
 namespace {
@@ -49,7 +50,7 @@ int serve(const ServerSettings& settings) {
     return 0;
   } catch (const Error& error) {
     std::fprintf(stderr, "tow server: %s\n", error.what());
-    return error.code() == Code::FailedPrecondition ? 6 : 1;
+    return cli::exit_code(error.code());
   }
 }
 

@@ -15,6 +15,8 @@ class App;
 
 namespace tow::cli {
 
+class Output;
+
 /// What a folder of source is, without building it.
 struct Detected {
   std::string pack;           // empty: nothing was recognised
@@ -27,8 +29,8 @@ struct Extras {
   std::string version;
   std::function<Detected(const std::filesystem::path&)> detect;
   /// Adds the commands of the server's side: server, admin, doctor, hook. The exit code of one that ran goes
-  /// into `code`.
-  std::function<void(CLI::App& app, int& code)> add_commands;
+  /// into `code`; what `output` holds is known when one runs.
+  std::function<void(CLI::App& app, int& code, const Output& output)> add_commands;
 };
 
 /// Runs one command. Returns the exit code (exit.hpp).

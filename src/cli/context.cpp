@@ -90,8 +90,10 @@ client::Client& Context::server() {
   if (client_) return *client_;
   client::Settings settings{.url = url(), .token = variable("TOWPATH_TOKEN")};
   if (settings.token.empty()) settings.token = Credentials::load().token(settings.url).value_or("");
-  // On the server's own machine its user needs no token. Another port of it is another server.
-  if (settings.token.empty() && (settings.url == kDefaultUrl || !variable("TOWPATH_SOCKET").empty()))
+  // On the server's own machine its user needs no token. Another port of it is another server: so is what is
+  // named by --url, whatever the variables say.
+  const bool named = url_option.empty() && !variable("TOWPATH_SOCKET").empty();
+  if (settings.token.empty() && (settings.url == kDefaultUrl || named))
     if (const auto socket = local_socket(); !socket.empty() && settings.url.starts_with("http://127.0.0.1:"))
       settings.url = "unix://" + socket;
   client_ = std::make_unique<client::Client>(*executor_, std::move(settings));

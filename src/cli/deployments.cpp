@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cli/checks.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit.hpp"
 #include "model/project.hpp"
@@ -181,7 +182,7 @@ void add_deployments(CLI::App& app, Context& context) {
                         "Return to an earlier revision: release and configuration together", rollback, a);
     command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
     command->add_option("REVISION", a->number, "Its number in `tow history`; else the one that served before")
-        ->check(CLI::PositiveNumber);
+        ->check(whole_number(1, 1'000'000'000));
     auto* hold = command->add_flag("--hold", a->hold, "Refuse pushes until a deploy or --unhold lifts it");
     command->add_flag("--unhold", a->unhold, "Take pushes again; nothing is rolled back")->excludes(hold);
   }
@@ -189,7 +190,7 @@ void add_deployments(CLI::App& app, Context& context) {
     auto a = make();
     auto* command = add(app, context, "scale", "Set how many instances run", scale, a);
     command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]")->required();
-    command->add_option("COUNT", a->number, "How many")->required()->check(CLI::Range(0, 100));
+    command->add_option("COUNT", a->number, "How many")->required()->check(whole_number(0, 100));
   }
   {
     auto a = make();
@@ -204,7 +205,7 @@ void add_deployments(CLI::App& app, Context& context) {
             "Take a component, an environment or a project away, with all that belongs to it", destroy, a);
     command->add_option("KIND", a->sort, "component, env or project")
         ->required()
-        ->check(CLI::IsMember({"component", "env", "environment", "project"}));
+        ->check(one_of({"component", "env", "environment", "project"}));
     command->add_option("NAME", a->name, "Its name")->required();
     command->add_flag("-y,--yes", a->yes, "Do not ask");
   }

@@ -73,9 +73,7 @@ Task<int> get(Context& context, Arguments arguments) {
   co_return kOk;
 }
 
-Task<> apply_file(Context& context, std::string file) {
-  const auto text = file == "-" ? std::string{std::istreambuf_iterator<char>{std::cin}, {}} : read_file(file);
-  Node document = parse_yaml(text);
+Task<> apply_document(Context& context, Node document, std::string file) {
   if (!document.map()) throw fail(Code::Invalid, "{} holds no entity", file);
   // A project that is not said is the one that one works in.
   const auto* info = find_kind(text_at(document, {"kind"}));
@@ -88,6 +86,14 @@ Task<> apply_file(Context& context, std::string file) {
   const auto record = from_document(document);
   co_await context.server().put(record.key, document);
   context.output.line(fmt::format("{} is as {} says", to_string(record.key), file));
+}
+
+// One entity, or the list of them that `tow get` prints.
+Task<> apply_file(Context& context, std::string file) {
+  const auto text = file == "-" ? std::string{std::istreambuf_iterator<char>{std::cin}, {}} : read_file(file);
+  Node document = parse_yaml(text);
+  if (!document.list()) co_return co_await apply_document(context, std::move(document), std::move(file));
+  for (const auto& each : *document.list()) co_await apply_document(context, each, file);
 }
 
 Task<int> apply(Context& context, Arguments arguments) {
@@ -241,7 +247,11 @@ void add_entities(CLI::App& app, Context& context) {
   {
     auto a = make();
     auto* command = add(app, context, "apply", "Make entities as a document says", apply, a);
-    command->add_option("FILE", a->files, "YAML or JSON; - is standard input")->required();
+    command
+        ->add_option("-f,--file,FILE", a->files,
+                     "YAML or JSON, one entity or a list of them; - is standard input")
+        ->option_text("FILE")
+        ->required();
   }
   {
     auto a = make();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
 
+#include "cli/checks.hpp"
 #include "cli/commands.hpp"
 #include "cli/exit.hpp"
 
@@ -66,7 +67,8 @@ void add_logs(CLI::App& app, Context& context) {
   command->add_option("COMPONENT", a->component, "COMPONENT[.ENVIRONMENT]");
   command->add_flag("-f,--follow", a->input.follow, "Go on with what comes");
   command->add_option("--since", a->since, "Only what is younger: 30s, 10m, 2h");
-  command->add_option("-n,--tail", a->input.tail, "Only the last lines")->check(CLI::NonNegativeNumber);
+  command->add_option("-n,--tail", a->input.tail, "Only the last lines")
+      ->check(whole_number(0, 1'000'000'000));
   command->add_option("--grep", a->input.grep, "Only lines that match this regular expression");
   auto* previous = command->add_flag("--previous", a->input.previous, "Of the revision before");
   command->add_flag("--build", a->build, "Of its newest build")->excludes(previous);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/manual.hpp"
+#include "cli/checks.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -246,7 +247,7 @@ void add_manual(CLI::App& app, Context& context) {
   auto shell = std::make_shared<std::string>();
   auto* completion = app.add_subcommand(
       "completion", "Print what teaches a shell to complete: source <(tow completion bash)");
-  completion->add_option("SHELL", *shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  completion->add_option("SHELL", *shell, "bash or zsh")->required()->check(one_of({"bash", "zsh"}));
   completion->callback([&app, &context, shell] {
     context.action = [&app, shell]() -> Task<int> {
       const auto commands = commands_of(app);

@@ -34,6 +34,9 @@ Task<int> sign_in(Context& context, std::string invitation) {
   const auto url = context.url();
   if (!url.starts_with("http")) throw fail(Code::Invalid, "name the server: tow login http://127.0.0.1:8690");
   if (invitation.empty()) invitation = ask("Invitation (from `tow admin invite` on the server): ");
+  if (invitation.empty())
+    throw fail(Code::Invalid,
+               "no invitation was given: `tow admin invite` prints one on the server's machine");
   const auto executor = co_await boost::asio::this_coro::executor;
   client::Client anonymous{executor, {.url = url, .token = {}}};
   const ExchangeInput input{.invitation = invitation};

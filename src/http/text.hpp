@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The small parsing and writing that HTTP is made of, as pure functions. Private to this folder.
+// The small parsing and writing that HTTP is made of, as pure functions: for this
+// folder, and for whoever makes addresses and queries.
 
 #include <optional>
 #include <string>

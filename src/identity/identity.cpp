@@ -74,14 +74,15 @@ void Identity::authorize(const api::Subject& subject, api::Permission, const Key
   throw fail(Code::Denied, "{} may not do this", subject.name.empty() ? "nobody" : subject.name);
 }
 
-Entity<Token> Identity::find(std::string_view token) const {
+Entity<Token> Identity::find(std::string_view token, std::string_view what) const {
   const auto hash = sha256_hex(token);
   const auto record = settings_.store.snapshot()->get(key<Token>({}, entity_name(hash)));
-  if (!record || record->deleted) throw unknown_caller("this token is not known");
+  if (!record || record->deleted) throw unknown_caller(fmt::format("this {} is not known", what));
   auto entity = decode<Token>(record);
-  if (!equal_constant_time(entity.spec.hash, hash)) throw unknown_caller("this token is not known");
+  if (!equal_constant_time(entity.spec.hash, hash))
+    throw unknown_caller(fmt::format("this {} is not known", what));
   if (entity.spec.expires && *entity.spec.expires <= settings_.clock.now())
-    throw unknown_caller(fmt::format("this token expired at {}", to_string(*entity.spec.expires)));
+    throw unknown_caller(fmt::format("this {} expired at {}", what, to_string(*entity.spec.expires)));
   return entity;
 }
 
@@ -119,7 +120,10 @@ Task<TokenOutput> Identity::issue(api::Call call, TokenInput input, bool once) {
 }
 
 Task<TokenOutput> Identity::exchange(api::Call call, ExchangeInput input) {
-  const auto invitation = find(input.invitation);
+  if (!input.invitation.starts_with(kInvitationPrefix))
+    throw fail(Code::Invalid, "this is no invitation: one begins with {}, and `tow admin invite` prints it",
+               kInvitationPrefix);
+  const auto invitation = find(input.invitation, "invitation");
   if (!invitation.spec.once) throw fail(Code::Invalid, "this is a token, not an invitation");
   // Its removal is the precondition: of two who come with it, one is told no.
   const auto token = std::string{kTokenPrefix} + random_token();

@@ -34,7 +34,7 @@ class Identity final : public api::Gate {
  private:
   Task<TokenOutput> issue(api::Call call, TokenInput input, bool once);
   Task<TokenOutput> exchange(api::Call call, ExchangeInput input);
-  Entity<Token> find(std::string_view token) const;
+  Entity<Token> find(std::string_view token, std::string_view what = "token") const;
   Task<> note_use(Entity<Token> token);
 
   Settings settings_;
