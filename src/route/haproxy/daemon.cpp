@@ -7,30 +7,15 @@
 #include <pwd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "base/error.hpp"
 
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
-
 namespace tow::route::haproxy {
-namespace asio = boost::asio;
 namespace {
 
 class Descriptor {
@@ -153,67 +138,6 @@ Command check_command(const Settings& settings) {
   return command;
 }
 
-struct ProcessHandle::State {
-  State(const Executor& executor, int number) : descriptor{executor, number} {}
-  asio::posix::stream_descriptor descriptor;
-};
-
-ProcessHandle::ProcessHandle(const Executor& executor, int pid) {
-  const int number = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (number < 0 && errno == ESRCH) throw fail(Code::NotFound, "there is no process {}", pid);
-  if (number < 0) throw system_error("pidfd_open", errno);
-  state_ = std::make_shared<State>(executor, number);
-}
-ProcessHandle::~ProcessHandle() = default;
-
-Task<> ProcessHandle::ended() {
-  boost::system::error_code failed;
-  co_await state_->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                                         asio::redirect_error(asio::use_awaitable, failed));
-  if (failed) throw Error{Code::Cancelled, "nobody waits for the process any more"};
-  siginfo_t info;  // it is our child where we are the reaper of orphans; elsewhere this fails, rightly
-  waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(state_->descriptor.native_handle()), &info,
-         WEXITED | WNOHANG);
-}
-
-Task<bool> ProcessHandle::ended_within(Duration limit) {
-  asio::steady_timer timer{state_->descriptor.get_executor(), limit};
-  const auto late = std::make_shared<bool>(false);
-  timer.async_wait([state = state_, late](boost::system::error_code ended) {
-    if (ended) return;
-    *late = true;
-    state->descriptor.cancel(ended);
-  });
-  try {
-    co_await ended();
-  } catch (const Error&) {
-    if (*late) co_return false;
-    throw;
-  }
-  co_return true;
-}
-
-void ProcessHandle::signal(int number) {
-  syscall(SYS_pidfd_send_signal, state_->descriptor.native_handle(), number, nullptr, 0);
-}
-
-std::string process_name(int pid) {
-  const std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
-  const std::size_t name = stat.rfind(')');  // the program's name may hold anything, spaces and ')' included
-  if (name == std::string::npos) return {};
-  std::istringstream rest{stat.substr(name + 1)};
-  std::string field;
-  for (int number = 3; number <= 22; ++number) rest >> field;  // the 22nd is the time of its start
-  return rest ? fmt::format("{}-{}", pid, field) : std::string{};
-}
-
-bool is_alive(int pid) {
-  const std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
-  const std::size_t name = stat.rfind(") ");
-  return name != std::string::npos && name + 2 < stat.size() &&
-         !std::string_view{"ZX"}.contains(stat[name + 2]);
-}
-
 std::string alerts(std::string_view said) {
   std::string out;
   while (!said.empty()) {
@@ -257,12 +181,6 @@ int port_holder(const std::string& address, std::uint16_t port) {
   return holder(port);
 }
 
-std::string command_line(int pid) {
-  std::string out = read_file(fmt::format("/proc/{}/cmdline", pid));
-  std::ranges::replace(out, '\0', ' ');
-  return out;
-}
-
 void check_port(const std::string& address, std::uint16_t port) {
   const int error = try_to_listen(address, port);
   if (error == 0) return;
@@ -302,8 +220,19 @@ std::vector<std::uint64_t> listening_inodes(std::string_view table, std::uint16_
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
+  // A file of /proc whose process ends meanwhile says so by ESRCH, at any of these calls.
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.number() < 0 && (errno == ENOENT || errno == ESRCH)) return {};
+  if (file.number() < 0) throw system_error("open " + path.string(), errno);
+  std::string out;
+  for (char buffer[16384];;) {
+    const ssize_t size = ::read(file.number(), buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == ESRCH) return {};
+    if (size < 0) throw system_error("read " + path.string(), errno);
+    if (size == 0) return out;
+    out.append(buffer, static_cast<std::size_t>(size));
+  }
 }
 
 void write_file(const std::filesystem::path& path, std::string_view contents) {

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// HAProxy as a process of the machine: how it is started, watched and ended, and who has its ports.
+// HAProxy as a program of the machine: how it is started, its files, and who has its ports.
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/process.hpp"
-#include "base/task.hpp"
 #include "route/haproxy/render.hpp"
 
 namespace tow::route::haproxy {
@@ -24,39 +22,12 @@ std::string alerts(std::string_view said);
 /// Reads the configuration and says what is wrong in it.
 Command check_command(const Settings& settings);
 
-/// Descriptors of processes: they mean this process and no later one of the same number. Not thread-safe.
-class ProcessHandle {
- public:
-  /// Throws Error{NotFound} when there is no such process.
-  ProcessHandle(const Executor& executor, int pid);
-  ~ProcessHandle();
-  /// Returns once the process has ended (and is reaped, should it be a child of ours). Throws
-  /// Error{Cancelled}.
-  Task<> ended();
-  /// Whether it ended within `limit`.
-  Task<bool> ended_within(Duration limit);
-  void signal(int number);
-
- private:
-  struct State;
-  std::shared_ptr<State> state_;
-};
-
-/// A number that no other process of this machine had or will have since it was started: pid and start time.
-/// "pid-ticks", or empty when there is no such process.
-std::string process_name(int pid);
-
-/// Whether it runs: it exists and is more than the memory of its exit.
-bool is_alive(int pid);
-
 /// The settings as they come out on this machine: ports that were 0, the limit of open files, whom to be.
 /// `configuration` is what HAProxy was last started from, or empty.
 Frame resolve(Settings settings, std::string_view configuration);
 
 /// The process that listens there: 0 when nobody does, -1 when it cannot be found.
 int port_holder(const std::string& address, std::uint16_t port);
-/// The arguments of a process in one string, empty when it is gone.
-std::string command_line(int pid);
 
 /// Throws Error{FailedPrecondition} naming address, port and, where it can be found, the process that has it.
 void check_port(const std::string& address, std::uint16_t port);

@@ -4,11 +4,11 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <csignal>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/process.hpp"
+#include "route/haproxy/kernel.hpp"
 #include "route/haproxy/plan.hpp"
 
 namespace tow::route::haproxy {
@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::string_view kArea = "route";
-constexpr std::chrono::seconds kStartLimit{10};
+constexpr std::chrono::seconds kAnswerLimit{10};
 
 Task<> pause(Duration duration) {
   asio::steady_timer timer{co_await asio::this_coro::executor, duration};
@@ -58,72 +58,48 @@ void Proxy::see(Processes processes) {
 }
 
 Task<bool> Proxy::find() {
-  const std::optional<Processes> found = co_await console_.processes();
-  if (!found) {
-    processes_ = {};
-    co_return false;
+  for (const auto until = std::chrono::steady_clock::now() + kAnswerLimit;;) {
+    const std::optional<Processes> found = co_await console_.processes();
+    if (found && found->worker != 0) {
+      see(*found);
+      co_return true;
+    }
+    // A master that starts, reloads or ends does not answer for a moment, or names no worker.
+    const bool is_there = has_master(processes_of(frame_.settings.runtime_directory));
+    if (!is_there || std::chrono::steady_clock::now() > until) break;
+    co_await pause(Duration{2});
   }
-  see(*found);
-  co_return found->worker != 0;
-}
-
-Task<> Proxy::end_process(int pid) {
-  try {
-    ProcessHandle handle{co_await asio::this_coro::executor, pid};
-    const bool ended = co_await handle.ended_within(std::chrono::seconds{2});
-    if (ended) co_return;
-    handle.signal(SIGKILL);
-    co_await handle.ended();
-  } catch (const Error& error) {
-    if (error.code() != Code::NotFound) throw;
-  }
-}
-
-Task<> Proxy::end_rest() {
-  // A master ends its workers, and a worker whose master is gone ends by itself.
-  std::vector<int> rest{processes_.worker, processes_.master};
-  rest.insert(rest.end(), processes_.old.begin(), processes_.old.end());
   processes_ = {};
-  for (const int pid : rest) {
-    if (pid != 0) co_await end_process(pid);
-  }
+  co_return false;
 }
 
-/// A worker of ours whose master died may hold the port for another moment; anybody else keeps it.
+/// Whoever is just ending keeps it for another moment; anybody else keeps it.
 Task<> Proxy::free_port(const std::string& address, std::uint16_t port) {
   for (int attempt = 0;; ++attempt) {
     const int pid = port_holder(address, port);
     if (pid == 0) co_return;
-    const std::string program = pid > 0 ? command_line(pid) : "";  // empty, too, for one that is just ending
-    const bool ours = program.contains(path(kConfiguration).string());
-    if (!ours && (!program.empty() || attempt >= 50)) check_port(address, port);  // throws, by name
-    if (ours) co_await end_process(pid);
+    if (attempt >= 50 || (pid > 0 && is_alive(pid))) check_port(address, port);  // throws, by name
     co_await pause(Duration{10});
   }
 }
 
 Task<> Proxy::launch() {
   const Settings& settings = frame_.settings;
-  co_await end_rest();
+  processes_ = {};
+  co_await end_all(settings.runtime_directory);
   co_await free_port(settings.public_address, settings.public_port);
   co_await free_port(settings.internal_address, settings.internal_port);
-  std::error_code ignored;
-  std::filesystem::remove(path(kPidFile), ignored);
   const Outcome outcome = co_await run(start_command(settings));
   if (!outcome.ok()) {
     throw fail(Code::Internal, "HAProxy did not start ({}): {}", describe(start_command(settings)),
                alerts(outcome.err));
   }
-  // It listens by now, but the master starts itself once more before it answers.
-  const auto until = std::chrono::steady_clock::now() + kStartLimit;
-  while (!co_await find()) {
-    const std::string pid = read_file(path(kPidFile));
-    const bool gone = !pid.empty() && !is_alive(std::atoi(pid.c_str()));
-    if (gone || std::chrono::steady_clock::now() > until) {
-      throw fail(Code::Unavailable, "HAProxy was started, but {}: {}", gone ? "has ended" : "does not answer",
-                 alerts(outcome.err));
-    }
-    co_await pause(Duration{2});
+  // It listens by now, but the master executes itself once more before it answers.
+  const bool found = co_await find();
+  if (!found) {
+    const bool gone = !has_master(processes_of(settings.runtime_directory));
+    throw fail(Code::Unavailable, "HAProxy was started, but {}: {}", gone ? "has ended" : "does not answer",
+               alerts(outcome.err));
   }
 }
 

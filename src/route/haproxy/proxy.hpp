@@ -32,7 +32,8 @@ class Proxy {
   const Processes& processes() const { return processes_; }
   std::filesystem::path path(std::string_view file) const;
 
-  /// Whether it runs; looks, and from then on watches what it found.
+  /// Whether it runs; looks, and from then on watches what it found. One that is there but does not answer,
+  /// because it starts, reloads or ends, is waited for.
   Task<bool> find();
   /// Ends what is left of the one before, then starts it from the files of the directory. Throws
   /// Error{FailedPrecondition} for a port in use.
@@ -54,8 +55,6 @@ class Proxy {
  private:
   void see(Processes processes);
   Task<> watch(int pid);
-  Task<> end_rest();
-  Task<> end_process(int pid);
   Task<> free_port(const std::string& address, std::uint16_t port);
 
   Frame frame_;

@@ -8,16 +8,15 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <csignal>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "route/check.hpp"
 #include "route/haproxy/haproxy.hpp"
 #include "route/haproxy/ledger.hpp"
+#include "route/haproxy/meter.hpp"
 #include "route/haproxy/plan.hpp"
 #include "route/haproxy/proxy.hpp"
-#include "route/haproxy/tally.hpp"
 #include "route/haproxy/turn.hpp"
 
 namespace tow::route::haproxy {
@@ -25,8 +24,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::string_view kArea = "route";
-constexpr std::string_view kTally = "tally";
-constexpr std::string_view kHearAll = "show stat -1 2 -1";  // all backends, without their servers
+constexpr int kAdoptions = 3;  // tries
 
 class HaproxyRouter final : public Router {
  public:
@@ -73,6 +71,12 @@ class HaproxyRouter final : public Router {
   Task<std::uint32_t> sessions_here(SiteId site, std::string server);
   Task<std::map<SiteId, Signals>> signals_here();
 
+  struct Begun {
+    bool running;  // it was there
+    bool adopted;  // or came back from the files of the directory
+    bool sound;    // and all of it could be read
+  };
+  Task<Begun> begin();
   Task<bool> start_from_disk();
   Task<bool> adopt();
   Task<> tell(std::vector<std::string> commands);
@@ -88,7 +92,6 @@ class HaproxyRouter final : public Router {
   Task<> sweep(int number);
   Task<std::map<std::string, std::uint64_t>> sessions_of_old(int number);
   Task<> sweep_leaving();
-  Task<std::map<SiteId, Signals>> hear();
   Task<> write_files();
   Task<> flush_loop();
 
@@ -101,18 +104,15 @@ class HaproxyRouter final : public Router {
   std::unique_ptr<Proxy> proxy_;
   Turn turn_;        // of changes
   Turn files_turn_;  // of writing files
-  Turn hearing_turn_;
-  int launches_ = 0;
   Signal dirty_;
   bool started_ = false;
   bool settled_ = false;
   bool refilling_ = false;
   bool renewing_ = false;  // what is wanted has not been told, and no worker has begun with it
-  bool heard_ = false;     // the tally is newer than its file
 
   Ledger ledger_;
   std::set<SiteId> applied_;  // since start()
-  Tally tally_;
+  std::optional<Meter> meter_;
 };
 
 /// While everything is applied for the first time, as many again: few reloads. Later a quarter.
@@ -132,12 +132,10 @@ Task<> HaproxyRouter::start_here() {
   if (!proxy_) {
     proxy_ = std::make_unique<Proxy>(resolve(settings_, configuration), scope_,
                                      [this](int pid) { return on_lost(pid); });
+    meter_.emplace(*proxy_, ledger_, Tally::read(read_file(proxy_->path(kTally))));
   }
-  tally_ = Tally::read(read_file(proxy_->path(kTally)));
 
-  const bool running = co_await proxy_->find();
-  const bool adopted = running || co_await start_from_disk();
-  const bool sound = !adopted || co_await adopt();
+  const auto [running, adopted, sound] = co_await begin();
   if (!adopted) {
     ledger_.declare(spare_target());
     co_await write_files();
@@ -152,6 +150,20 @@ Task<> HaproxyRouter::start_here() {
   log::info(kArea, "HAProxy {} (process {}, port {}, {} sites)",
             running ? "was found running" : "was started", proxy_->processes().master, public_port(),
             ledger_.backends().size());
+}
+
+/// One that answers and then does not, because it reloads, is found again.
+Task<HaproxyRouter::Begun> HaproxyRouter::begin() {
+  for (int attempt = 1;; ++attempt) {
+    const bool running = attempt <= kAdoptions && co_await proxy_->find();
+    const bool adopted = running || co_await start_from_disk();
+    try {
+      const bool sound = !adopted || co_await adopt();
+      co_return Begun{running, adopted, sound};
+    } catch (const Error& error) {
+      if (error.code() != Code::Unavailable || !running) throw;
+    }
+  }
 }
 
 /// What the last configuration served comes back even before anybody applies it again.
@@ -188,7 +200,7 @@ Task<> HaproxyRouter::stop_here() {
     const Turn::Held held = co_await turn_.wait();
     started_ = false;
     try {
-      co_await hear();
+      co_await meter_->hear();
       co_await write_files();
     } catch (const Error& error) {
       log::warning(kArea, "at the end: {}", error.message());
@@ -220,9 +232,8 @@ Task<> HaproxyRouter::on_lost(int pid) {
 
 Task<> HaproxyRouter::revive() {
   // What the dead workers counted last is kept; the new one begins at 0.
-  ++launches_;
-  tally_.keep({});
-  for (const auto& [site, number] : ledger_.begin_anew()) tally_.forget(site, backend_name(number));
+  meter_->all_ended();
+  for (const auto& [site, number] : ledger_.begin_anew()) meter_->forget(site, number);
   ledger_.declare(spare_target());
   co_await write_files();
   co_await proxy_->launch();
@@ -263,7 +274,7 @@ Task<> HaproxyRouter::renew() {
 }
 
 Task<> HaproxyRouter::reload() {
-  co_await hear();
+  co_await meter_->hear();
   ledger_.declare(spare_target());
   co_await write_files();
   co_await proxy_->reload();
@@ -273,7 +284,7 @@ Task<> HaproxyRouter::reload() {
 Task<> HaproxyRouter::write_files() {
   const Turn::Held held = co_await files_turn_.wait();
   const Sites sites = ledger_.wanted();
-  const std::optional<Tally> tally = std::exchange(heard_, false) ? std::optional{tally_} : std::nullopt;
+  const std::optional<Tally> tally = meter_->unwritten();
   co_await pool_.run([&] {  // to render ten thousand sites takes a while, too
     proxy_->write(render(proxy_->frame(), sites));
     if (tally) proxy_->write({{std::string{kTally}, tally->write()}});
@@ -332,7 +343,7 @@ void HaproxyRouter::refill_soon() {
 
 Task<int> HaproxyRouter::claim() {
   if (ledger_.spares() == 0) co_await sweep_leaving();
-  if (!ledger_.has_fresh() && ledger_.has_used()) co_await hear();
+  if (!ledger_.has_fresh() && ledger_.has_used()) co_await meter_->hear();
   if (!ledger_.has_fresh()) co_await renew();
   co_return ledger_.claim();
 }
@@ -378,7 +389,7 @@ Task<> HaproxyRouter::sweep(int number) {
     }
   }
   if (!backend.leaving || !ledger_.at(number).retired.empty()) co_return;
-  tally_.forget(backend.site.id, backend_name(number));
+  meter_->forget(backend.site.id, number);
   ledger_.free(number);
   co_await tell(plan_free(settings_.runtime_directory, number));
 }
@@ -435,59 +446,10 @@ Task<std::uint32_t> HaproxyRouter::sessions_here(SiteId site, std::string server
   co_return static_cast<std::uint32_t>(open);
 }
 
-/// Into the tally; returns what is no sum, sessions and averages. May go on beside changes: a backend that
-/// changes hands meanwhile is left out, and heard another time.
-Task<std::map<SiteId, Signals>> HaproxyRouter::hear() {
-  const Turn::Held held = co_await hearing_turn_.wait();  // what is older is never heard after what is newer
-  const int launches = launches_;
-  const std::uint64_t handings = ledger_.handings();
-  std::map<SiteId, Signals> present;
-  std::map<int, std::vector<std::string>> said;
-  try {
-    said = co_await proxy_->ask_all({std::string{kHearAll}});
-  } catch (const Error& error) {
-    if (error.code() != Code::Unavailable) throw;
-  }
-  if (said.empty() || launches != launches_) co_return present;  // what was heard last stands
-  const auto owner = [&](const std::string& backend) { return ledger_.owner(backend); };
-  std::set<std::string> names;
-  for (const auto& [pid, answers] : said) {
-    const std::string name = process_name(pid);
-    if (name.empty()) continue;
-    names.insert(name);
-    std::vector<Stat> lines = stats(answers[0]);
-    std::erase_if(lines, [&](const Stat& stat) { return ledger_.handed_since(stat.backend, handings); });
-    tally_.hear(name, lines, owner);
-    for (const Stat& stat : lines) {
-      Signals& signals = present[owner(stat.backend)];
-      signals.sessions += static_cast<std::uint32_t>(stat.sessions);
-      if (stat.requests == 0 || (signals.average_total_ms > 0 && pid != proxy_->processes().worker)) continue;
-      signals.average_total_ms = static_cast<double>(stat.average_total_ms);
-      signals.average_response_ms = static_cast<double>(stat.average_response_ms);
-    }
-  }
-  tally_.keep(names);
-  heard_ = true;
-  ledger_.heard(handings);
-  co_return present;
-}
-
 Task<std::map<SiteId, Signals>> HaproxyRouter::signals_here() {
   if (!started_) throw Error{Code::FailedPrecondition, "the router is not started"};
-  std::map<SiteId, Signals> present = co_await hear();
+  std::map<SiteId, Signals> out = co_await meter_->signals();
   dirty_.notify();
-  const std::map<SiteId, Signals> sums = tally_.sums();
-  std::map<SiteId, Signals> out;
-  for (const auto& [number, backend] : ledger_.backends()) {
-    if (backend.leaving) continue;
-    const SiteId& site = backend.site.id;
-    const auto found = sums.find(site);
-    Signals& signals = out[site];
-    if (found != sums.end()) signals = found->second;
-    signals.sessions = present[site].sessions;
-    signals.average_total_ms = present[site].average_total_ms;
-    signals.average_response_ms = present[site].average_response_ms;
-  }
   co_return out;
 }
 
@@ -495,30 +457,6 @@ Task<std::map<SiteId, Signals>> HaproxyRouter::signals_here() {
 
 std::unique_ptr<Router> make(Executor executor, Settings settings) {
   return std::make_unique<HaproxyRouter>(std::move(executor), std::move(settings));
-}
-
-Task<> take_down(Settings settings) {
-  check(settings);
-  const std::filesystem::path directory = settings.runtime_directory;
-  Console console{directory / kMasterSocket};
-  if (const std::optional<Processes> found = co_await console.processes()) {
-    ProcessHandle master{co_await asio::this_coro::executor, found->master};
-    master.signal(SIGTERM);
-    const bool ended = co_await master.ended_within(std::chrono::seconds{5});
-    if (!ended) {
-      master.signal(SIGKILL);
-      co_await master.ended();
-    }
-  }
-  std::error_code ignored;
-  for (const auto& [name, contents] : render({.settings = settings}, {}))
-    std::filesystem::remove(directory / name, ignored);
-  for (const std::string_view name : {kTally, kMasterSocket, kPidFile, std::string_view{"worker.sock"},
-                                      std::string_view{"empty/public.sock"},
-                                      std::string_view{"empty/internal.sock"}, std::string_view{"empty"}}) {
-    std::filesystem::remove(directory / name, ignored);
-  }
-  std::filesystem::remove(directory, ignored);  // only when nothing of anybody else is in it
 }
 
 }  // namespace tow::route::haproxy

@@ -4,9 +4,14 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <csignal>
+#include <future>
+
 #include "base/error.hpp"
 #include "base/process.hpp"
+#include "route/haproxy/console.hpp"
 #include "route/haproxy/daemon.hpp"
+#include "route/haproxy/kernel.hpp"
 #include "route/haproxy/lab.hpp"
 
 namespace tow::route::haproxy {
@@ -171,6 +176,55 @@ TEST(Adopted, ChangedSettingsTakeEffectWithoutALostRequest) {
   EXPECT_TRUE(lab::get(proxied.port(), "x.test").body.contains("Ask the platform team."));
 }
 
+TEST(Adopted, AProxyThatReloadsAtThatMomentStays) {
+  Proxied proxied;
+  Two sites;
+  proxied.start();
+  sites.apply(proxied);
+  const int master = proxied.master();
+  lab::Load load{proxied.port(), "a.test", 2, lab::Load::Connections::Fresh};
+  for (int i = 0; i < 5; ++i) {
+    proxied.restart();
+    run_blocking(Console{proxied.settings().runtime_directory / kMasterSocket}.reload());
+    proxied.start();
+    sites.apply(proxied);
+    EXPECT_EQ(proxied.master(), master) << i;
+  }
+  load.end();
+  EXPECT_THAT(load.failures(), testing::IsEmpty());
+  EXPECT_TRUE(both_served(proxied));
+}
+
+/// Takes away the socket on which the master listens.
+class Unheard {
+ public:
+  explicit Unheard(const Proxied& proxied) : socket_{proxied.settings().runtime_directory / kMasterSocket} {
+    std::filesystem::rename(socket_, away());
+  }
+  void end() { std::filesystem::rename(away(), socket_); }
+
+ private:
+  std::filesystem::path away() const { return socket_.string() + ".away"; }
+  std::filesystem::path socket_;
+};
+
+TEST(Adopted, AProxyThatDoesNotAnswerForAMomentStays) {
+  Proxied proxied;
+  Two sites;
+  proxied.start();
+  sites.apply(proxied);
+  const int master = proxied.master();
+  proxied.restart();
+  Unheard unheard{proxied};
+  std::future<void> started = std::async(std::launch::async, [&] { proxied.start(); });
+  EXPECT_EQ(started.wait_for(std::chrono::milliseconds{300}), std::future_status::timeout);
+  EXPECT_TRUE(both_served(proxied));
+  unheard.end();
+  started.get();
+  EXPECT_EQ(proxied.master(), master);
+  EXPECT_TRUE(both_served(proxied));
+}
+
 TEST(Start, NamesWhoHasThePort) {
   Instance holder{"i-0"};
   Proxied proxied{[&](Settings& settings) { settings.public_port = holder.port(); }};
@@ -212,6 +266,42 @@ TEST(TakeDown, EndsTheProxyAndLeavesNoFile) {
     return process_name(master).empty() || read_file("/proc/" + std::to_string(master) + "/cmdline").empty();
   }));
   run_blocking(take_down(proxied.settings()));
+}
+
+TEST(TakeDown, EndsAProxyThatDoesNotAnswer) {
+  Proxied proxied;
+  proxied.start();
+  const int master = proxied.master();
+  const int worker = proxied.worker();
+  proxied.restart();
+  Unheard unheard{proxied};
+  run_blocking(take_down(proxied.settings()));
+  EXPECT_FALSE(is_alive(master));
+  EXPECT_FALSE(is_alive(worker));
+  unheard.end();  // what a proxy never leaves
+  run_blocking(take_down(proxied.settings()));
+  EXPECT_FALSE(std::filesystem::exists(proxied.settings().runtime_directory));
+}
+
+TEST(TakeDown, EndsAWorkerThatIsStopped) {
+  Proxied proxied;
+  proxied.start();
+  const int worker = proxied.worker();
+  proxied.restart();
+  ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+  run_blocking(take_down(proxied.settings()));
+  EXPECT_FALSE(is_alive(worker));
+}
+
+TEST(Processes, OfOneDirectoryAreNotThoseOfAnother) {
+  Proxied proxied;
+  Proxied other;
+  proxied.start();
+  other.start();
+  EXPECT_THAT(processes_of(proxied.settings().runtime_directory),
+              testing::UnorderedElementsAre(proxied.master(), proxied.worker()));
+  EXPECT_TRUE(has_master(processes_of(proxied.settings().runtime_directory)));
+  EXPECT_FALSE(has_master({proxied.worker()}));
 }
 
 }  // namespace
