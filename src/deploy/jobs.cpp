@@ -3,6 +3,7 @@
 // revision.
 #include <algorithm>
 
+#include "base/fault.hpp"
 #include "base/ids.hpp"
 #include "deploy/core.hpp"
 #include "deploy/jobs.hpp"
@@ -39,6 +40,7 @@ Task<> begin(Core& core, Entity<Job> job) {
     spec.workload.liveness.reset();
     spec.workload.ports.clear();
     co_await core.settings.engine.run_job(std::move(spec));
+    fault_point("deploy.job-started");
     status.phase = WorkPhase::Running;
   } catch (const Error& error) {
     if (error.code() == Code::Cancelled || error.code() == Code::Unavailable) throw;

@@ -4,6 +4,7 @@
 // repeated.
 #include <algorithm>
 
+#include "base/fault.hpp"
 #include "base/log.hpp"
 #include "deploy/core.hpp"
 #include "deploy/names.hpp"
@@ -78,6 +79,7 @@ class Pass {
       core_.remember(deployment_.uid(), memory_);
       core_.fed(deployment_.key());
     }
+    fault_point("deploy.acted");
     co_await record(traffic_problem);
     if (traffic_problem) throw *traffic_problem;
     co_return outcome_;
@@ -176,6 +178,7 @@ class Pass {
       group.workload =
           co_await workload_of(core_, deployment_, entity, own ? target_.prepared.get() : nullptr);
       co_await core_.settings.engine.ensure(std::move(group));
+      fault_point("deploy.group-ensured");
     } catch (const Error& error) {
       switch (error.code()) {
         case Code::Invalid:
@@ -300,6 +303,7 @@ class Pass {
       const auto told = fingerprint(*service);
       if (told != memory_.service) {
         memory_.address = co_await core_.settings.engine.ensure_service(*service);
+        fault_point("deploy.service-ensured");
         memory_.service = told;
         input.address = memory_.address;
       }
@@ -316,6 +320,7 @@ class Pass {
       const auto told = fingerprint(site);
       if (memory_.sites[site.id] == told) continue;
       co_await core_.settings.router.apply(site);
+      fault_point("deploy.traffic-moved");
       memory_.sites[site.id] = told;
     }
     urls_.clear();
@@ -423,6 +428,7 @@ class Pass {
     auto text = encode_status<Deployment>(made);
     if (text != deployment_.record->status) transaction.put_status(deployment_.key(), std::move(text));
     if (!transaction.empty()) co_await core_.settings.store.commit(std::move(transaction));
+    fault_point("deploy.recorded");
     if (!traffic_problem) co_await forget_old();
   }
 

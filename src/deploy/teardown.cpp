@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "deploy/teardown.hpp"
 
+#include "base/fault.hpp"
 #include "base/log.hpp"
 #include "deploy/names.hpp"
 #include "deploy/traffic.hpp"
@@ -58,6 +59,7 @@ Task<control::Outcome> tear_down(Core& core, Entity<Deployment> deployment) {
   const auto& record = *deployment.record;
   const auto revisions = revisions_of(*snapshot, record);
   co_await end_traffic(core, deployment, revisions);
+  fault_point("deploy.traffic-ended");
 
   store::Transaction first;
   for (const auto& route : owned(*snapshot, Route::kind, record))
@@ -72,6 +74,7 @@ Task<control::Outcome> tear_down(Core& core, Entity<Deployment> deployment) {
 
   const auto environment = snapshot->get(key<Environment>(deployment.project(), deployment.spec.environment));
   if (environment) co_await core.settings.engine.remove_service(environment->uid, deployment.spec.component);
+  fault_point("deploy.service-ended");
   for (const auto& revision : revisions) co_await core.settings.engine.remove_logs(revision.uid());
 
   snapshot = core.snapshot();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds: taken up in turn, carried out in tasks of their own, recorded when they end.
+#include "base/fault.hpp"
 #include "base/ids.hpp"
 #include "pipeline/state.hpp"
 
@@ -94,18 +95,19 @@ Task<> Pipeline::State::finish_build(Key key, std::function<void(Build::Status&)
 Task<> Pipeline::State::carry_out(Key key, std::string uid) {
   const auto build = co_await find<Build>(settings.store, key.project, key.name);
   if (!build) co_return;
-  const auto directory = settings.work_directory / uid;
-  const auto clean = [directory] {
+  const auto workplace = settings.work_directory / uid;
+  const auto clean = [workplace] {
     std::error_code ignored;
-    std::filesystem::remove_all(directory, ignored);
+    std::filesystem::remove_all(workplace, ignored);
   };
   std::function<void(Build::Status&)> end;
   bool cancelled = false;
   try {
-    clean();  // what a killed predecessor left
+    const auto directory = workplace / "source";  // git's index comes to lie beside it
     std::filesystem::create_directories(directory);
-    std::filesystem::permissions(directory, std::filesystem::perms::owner_all);
+    std::filesystem::permissions(workplace, std::filesystem::perms::owner_all);
     co_await settings.sources.checkout(key.project, build->spec.repository, build->spec.commit, directory);
+    fault_point("pipeline.checked-out");
     image::BuildRequest request{.id = uid,
                                 .project = key.project,
                                 .context = directory,
@@ -113,8 +115,12 @@ Task<> Pipeline::State::carry_out(Key key, std::string uid) {
                                 .containerfile = build->spec.containerfile,
                                 .arguments = build->spec.arguments,
                                 .secrets = {}};
-    const auto result = co_await settings.images.build(
-        std::move(request), [this, uid](std::string_view line) { logs.append(uid, line); });
+    const auto result =
+        co_await settings.images.build(std::move(request), [this, uid](std::string_view line) {
+          logs.append(uid, line);
+          fault_point("pipeline.building");
+        });
+    fault_point("pipeline.image-built");
     end = [result](Build::Status& status) {
       status.phase = WorkPhase::Succeeded;
       status.image = result.image.id;

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/pipeline.hpp"
 
+#include <filesystem>
+
 #include "pipeline/state.hpp"
 
 namespace tow::pipeline {
 
-Pipeline::Pipeline(Settings settings) : state_{std::make_shared<State>(std::move(settings))} {}
+// Nobody builds yet: what lies there, a killed predecessor left.
+Pipeline::Pipeline(Settings settings) : state_{std::make_shared<State>(std::move(settings))} {
+  std::error_code none;  // then there is nothing to clear
+  for (const auto& entry : std::filesystem::directory_iterator{state_->settings.work_directory, none})
+    std::filesystem::remove_all(entry.path());
+}
 Pipeline::~Pipeline() = default;
 
 std::vector<control::Controller> Pipeline::controllers() {

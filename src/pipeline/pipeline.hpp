@@ -41,7 +41,7 @@ struct Settings {
   image::Images& images;
   Clock& clock;
   Executor executor;
-  std::filesystem::path work_directory;  // checkouts, one below it for each build
+  std::filesystem::path work_directory;  // checkouts, one below it for each build; emptied at first
   std::filesystem::path log_directory;
   Sources sources;
   std::function<Task<DeployOutput>(api::Call, DeployInput)> deploy;

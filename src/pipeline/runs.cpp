@@ -2,6 +2,7 @@
 // PipelineRuns: plan, build, release, deploy, watch; one step at a time, each recorded.
 #include <algorithm>
 
+#include "base/fault.hpp"
 #include "base/ids.hpp"
 #include "model/score_infer.hpp"
 #include "pipeline/state.hpp"
@@ -223,6 +224,7 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
   status.phase = WorkPhase::Running;
   transaction.put_status(run.key(), encode_status<PipelineRun>(status), run.record->revision);
   co_await settings.store.commit(std::move(transaction));
+  fault_point("pipeline.run-begun");
   co_return control::Outcome{};
 }
 
@@ -317,6 +319,7 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   record.owner = owner->uid;
   record.labels[std::string{kInputsLabel}] = planned.inputs;
   co_await create_once(settings.store, std::move(record));
+  fault_point("pipeline.release-made");
   store::Transaction transaction;
   transaction.put_status(owner->key, encode_status<Component>({.release = component.release}));
   co_await settings.store.commit(std::move(transaction));
@@ -347,6 +350,7 @@ Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const
                  .target = key<Deployment>(run.project(), {}),
                  .time = settings.clock.now()};
   const auto output = co_await settings.deploy(std::move(call), std::move(input));
+  fault_point("pipeline.deployment-asked");
   component.deployment = output.deployment;
   component.generation = output.generation;
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "base/fault.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "model/deployment.hpp"
@@ -136,6 +137,7 @@ Task<PushedOutput> Source::record_refs(const Entity<Repository>& given, std::str
   while (true) {
     const auto repository = find(given.project(), given.name());
     const auto branches = co_await Git{home(repository)}.branches();
+    fault_point("source.refs-moved");
     const auto now = settings_.clock.now();
     auto status = repository.status;
     std::vector<std::string> runs;
@@ -160,6 +162,7 @@ Task<PushedOutput> Source::record_refs(const Entity<Repository>& given, std::str
     try {
       co_await settings_.store.commit(std::move(transaction));
       output.runs = std::move(runs);
+      fault_point("source.refs-recorded");
       co_return output;
     } catch (const Error& error) {
       // Somebody else recorded the same move: look again.

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/waiter.hpp"
 
@@ -166,7 +167,9 @@ void GroupCommit::commit_batch(std::span<const std::shared_ptr<Item>> batch) {
   if (batch.empty() && orphans == 0) return;
   std::vector<Commit*> commits;
   for (const auto& item : batch) commits.push_back(&item->commit);
+  fault_point("store.committing");
   ledger_.commit(commits);
+  fault_point("store.committed");
   // Where nothing of them went, the disk is full or broken.
   const bool stuck = orphans > 0 && ledger_.orphans() >= orphans && ledger_.last_revision() == revision;
   retry_orphans_ = std::chrono::steady_clock::now() + (stuck ? kRetryOrphans : std::chrono::seconds{0});

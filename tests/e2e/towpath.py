@@ -59,13 +59,14 @@ class Platform:
                     "TOWPATH_URL": self.url, "LANG": "C.UTF-8", "GIT_AUTHOR_NAME": "Dev", "GIT_AUTHOR_EMAIL": "dev@example.org",
                     "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org", "GIT_TERMINAL_PROMPT": "0"}
 
-    def start(self):
+    def start(self, fault=None):
+        """Until it answers. With a fault point it may end before."""
         trust = ["--trust-host-certificates"] if os.environ.get("NODE_EXTRA_CA_CERTS") else []
         with open(os.path.join(self.home, "server.log"), "ab") as log:
             self.server = subprocess.Popen([TOW, "server", *self.settings, *trust], stdout=log, stderr=log,
-                                           stdin=subprocess.DEVNULL, env={**os.environ, "HOME": self.home})
+                                           stdin=subprocess.DEVNULL, env={**os.environ, "HOME": self.home, "TOWPATH_FAULT": fault or ""})
         wait_until("the server answers\n" + self.log(), lambda: self.server.poll() is not None or self.answers())
-        if self.server.poll() is not None:
+        if not fault and self.server.poll() is not None:
             raise AssertionError("the server ended:\n" + self.log())
 
     def answers(self):

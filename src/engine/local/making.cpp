@@ -12,6 +12,7 @@
 #include <chrono>
 
 #include "base/error.hpp"
+#include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/node.hpp"
 #include "engine/local/dns.hpp"
@@ -66,6 +67,7 @@ void make_directories(Start& s) {
   fs::create_directory(root / "work");
   own(root / "upper", s.order.workload.user_base, s.order.workload.user_base);
   ::chmod((root / "upper").c_str(), 0755);
+  fault_point("engine.directories-made");
 }
 
 void make_isolation(Start& s) { s.namespaces = make_namespaces(s.order.workload.user_base); }
@@ -73,6 +75,7 @@ void make_isolation(Start& s) { s.namespaces = make_namespaces(s.order.workload.
 void connect_network(Start& s) {
   s.link = s.shop.networks.connect(s.order.workload.environment, s.order.address, s.namespaces.network.get(),
                                    s.order.workload.outbound);
+  fault_point("engine.network-connected");
 }
 
 /// Overlay's option list knows backslash, comma and colon.
@@ -245,6 +248,7 @@ void start_monitor(Start& s) {
                           .descriptors = {{3, writing.get()}},
                           .mounts = s.view});
   s.monitor = std::move(launched.process);
+  fault_point("engine.monitor-started");
   writing.reset();
   const std::string line = read_line(reading.get(), kRuntimeLimit);
   if (line.empty()) throw Error{Code::Unavailable, "conmon ended before it had made the container"};
@@ -262,6 +266,7 @@ void start_container(Start& s) {
   const auto spoken = run_runtime(s.order.runtime, start_command(s.order.runtime, s.order.id), kRuntimeLimit);
   if (spoken.exit_code != 0)
     throw fail(Code::Invalid, "the container could not be started: {}", plain(spoken.text));
+  fault_point("engine.container-started");
 }
 
 // Read top to bottom: this is how an instance comes to be. unmake() takes it all back, whatever there is of
@@ -289,6 +294,7 @@ Running make(Workshop& shop, const Order& order, TimePoint now) {
                     .init = open_process(s.pid),
                     .pid = s.pid};
     shop.remember(running.record);
+    fault_point("engine.instance-recorded");
     return running;
   } catch (...) {
     unmake(shop, order.id, order.runtime, s.link, s.monitor);
@@ -353,6 +359,7 @@ void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const 
     signal(monitor, SIGKILL);
     wait_for_end(monitor, 5000);
   }
+  fault_point("engine.monitor-ended");
   const std::string group = shop.place.cgroup(id);
   if (fs::exists(runtime.root / id)) {
     const auto spoken = run_runtime(runtime, delete_command(runtime, id), seconds{30});
@@ -364,7 +371,9 @@ void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const 
     shop.cgroups.kill(group);
     ::usleep(5000);  // the kernel takes a moment to let go of what was killed
   }
+  fault_point("engine.container-ended");
   shop.networks.disconnect(host_end);
+  fault_point("engine.network-disconnected");
   fs::remove_all(directory);
   fs::remove_all(shop.place.root(id));
 }

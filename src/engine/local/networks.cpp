@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/error.hpp"
+#include "base/fault.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "engine/local/dns.hpp"
@@ -294,6 +295,7 @@ std::string Networks::ensure_service(const Service& service) {
   }
   e.record.services[service.name] = record;
   save(e);
+  fault_point("engine.service-saved");
   firewall_.apply(commands);
   if (is_new) write_names(e);
   return record.address;

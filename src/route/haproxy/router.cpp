@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/error.hpp"
+#include "base/fault.hpp"
 #include "base/log.hpp"
 #include "route/check.hpp"
 #include "route/haproxy/haproxy.hpp"
@@ -287,6 +288,7 @@ Task<> HaproxyRouter::write_files() {
   const std::optional<Tally> tally = meter_->unwritten();
   co_await pool_.run([&] {  // to render ten thousand sites takes a while, too
     proxy_->write(render(proxy_->frame(), sites));
+    fault_point("route.files-written");
     if (tally) proxy_->write({{std::string{kTally}, tally->write()}});
   });
 }
@@ -328,6 +330,7 @@ Task<> HaproxyRouter::apply_here(Site site) {
   ledger_.put(number, std::move(change.after));
   applied_.insert(site.id);
   if (!change.commands.empty()) co_await tell(std::move(change.commands));
+  fault_point("route.proxy-told");
   refill_soon();
 }
 
