@@ -53,7 +53,7 @@ class Pass {
     co_await observe();
     const Wanted wanted{.revision = target_.revision,
                         .scale = deployment_.spec.scale,
-                        .recreate = deployment_.spec.strategy == StrategyType::Recreate,
+                        .recreate = deployment_.spec.strategy.type == StrategyType::Recreate,
                         .ready_limit = core_.settings.limits.ready,
                         .drain_limit = core_.settings.limits.drain,
                         .recreate_drain_limit = core_.settings.limits.recreate_drain};

@@ -130,20 +130,26 @@ Deployment::Spec wanted_spec(const DeployInput& input, const Chosen& chosen,
   spec.component = input.component;
   spec.environment = input.environment;
   spec.release = chosen.name;
-  if (spec.scale_by != SetBy::Person) {
-    if (input.scale) {
-      spec.scale = *input.scale;
-      spec.scale_by = SetBy::Manifest;
-    } else if (push) {
-      spec.scale = 1;
-      spec.scale_by = SetBy::Default;
-    }
+  // What towpath.yaml says: told by the push, or kept with the release.
+  EnvironmentSetting said;
+  const bool speaks = push || chosen.release.settings;
+  if (chosen.release.settings)
+    if (const auto found = chosen.release.settings->find(input.environment);
+        found != chosen.release.settings->end())
+      said = found->second;
+  if (input.scale) said.scale = input.scale;
+  if (input.strategy) said.strategy = input.strategy;
+  if (input.hooks) said.hooks = *input.hooks;
+  if (spec.scale_by != SetBy::Person && (said.scale || speaks)) {
+    spec.scale = said.scale.value_or(1);
+    spec.scale_by = said.scale ? SetBy::Manifest : SetBy::Default;
   }
-  if (input.strategy)
-    spec.strategy = *input.strategy;
-  else if (push)
-    spec.strategy = StrategyType::Rolling;
-  if (!input.overrides.is_null()) spec.overrides = input.overrides;
+  if (said.strategy || speaks) spec.strategy = said.strategy.value_or(Strategy{});
+  if (input.hooks || speaks) spec.hooks = said.hooks;
+  if (!input.overrides.is_null())
+    spec.overrides = input.overrides;
+  else if (chosen.release.settings)
+    spec.overrides = said.overrides;
   if (spec.overrides.map() && spec.overrides.map()->empty()) spec.overrides = {};
   spec.restored.reset();
   if (!push) spec.hold = false;

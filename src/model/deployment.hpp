@@ -9,8 +9,26 @@
 #include <vector>
 
 #include "model/source.hpp"
+#include "model/strategy.hpp"
 
 namespace tow {
+
+/// What towpath.yaml says of a component in one environment. Absent: nothing.
+struct EnvironmentSetting {
+  std::optional<int> scale;
+  std::optional<Strategy> strategy;
+  Hooks hooks;
+  Node overrides;
+};
+constexpr auto fields(Of<EnvironmentSetting>) {
+  using S = EnvironmentSetting;
+  return std::tuple{
+      field("scale", &S::scale, "How many instances."),
+      field("strategy", &S::strategy, "How a new revision replaces the old one."),
+      field("hooks", &S::hooks, "Commands around a deployment."),
+      field("overrides", &S::overrides, "Merged over the Score document."),
+  };
+}
 
 /// An immutable record of what can be deployed. Made by pipeline, or by deploy for an image.
 struct Release {
@@ -26,6 +44,7 @@ struct Release {
     Node score;
     std::string root;
     std::map<std::string, std::string> files;
+    std::optional<std::map<std::string, EnvironmentSetting>> settings;
     std::string by;
   };
   using Status = Nothing;
@@ -44,14 +63,11 @@ constexpr auto fields(Of<Release::Spec>) {
       field("root", &S::root, "Folder of the Score document in the repository."),
       field("files", &S::files,
             "Content, in base64, of the repository's files that the Score document mounts."),
+      field("settings", &S::settings,
+            "What towpath.yaml says of its component, by environment, in the newest commit of this content; "
+            "absent: it came without one."),
       field("by", &S::by, "Who made it."),
   };
-}
-
-enum class StrategyType { Rolling, Recreate };
-constexpr auto names(Of<StrategyType>) {
-  return std::array{Name<StrategyType>{StrategyType::Rolling, "rolling"},
-                    Name<StrategyType>{StrategyType::Recreate, "recreate"}};
 }
 
 /// Who set a value; the later in this list wins, and does not lose it to an earlier one.
@@ -99,7 +115,8 @@ struct Deployment {
     std::string release;
     int scale = 1;
     SetBy scale_by = SetBy::Default;
-    StrategyType strategy = StrategyType::Rolling;
+    Strategy strategy;
+    Hooks hooks;
     Node overrides;
     std::optional<Restored> restored;
     std::optional<TimePoint> restarted;
@@ -135,6 +152,7 @@ constexpr auto fields(Of<Deployment::Spec>) {
       field("scale", &S::scale, "How many instances.", between(0, 100)),
       field("scaleBy", &S::scale_by, "Who set the scale."),
       field("strategy", &S::strategy, "How a new revision replaces the old one."),
+      field("hooks", &S::hooks, "Commands around each new revision."),
       field("overrides", &S::overrides, "Merged over the release's Score document."),
       field("restored", &S::restored, "The configuration that a rollback brought back."),
       field("restarted", &S::restarted, "When a restart was last asked for."),

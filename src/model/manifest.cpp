@@ -8,12 +8,6 @@
 
 namespace tow::manifest {
 
-constexpr auto names(Of<StrategyType>) {
-  using T = StrategyType;
-  return std::array{Name<T>{T::Rolling, "rolling"}, Name<T>{T::Recreate, "recreate"},
-                    Name<T>{T::BlueGreen, "blue-green"}, Name<T>{T::Canary, "canary"}};
-}
-
 constexpr auto fields(Of<Component>) {
   return std::tuple{
       field("path", &Component::path, "Its folder in the repository; the root when absent."),
@@ -23,21 +17,6 @@ constexpr auto fields(Of<Component>) {
       field("containerfile", &Component::containerfile,
             "Its Containerfile; when absent, one in its folder, else one is made from what is found there."),
       field("buildArgs", &Component::build_args, "Build arguments."),
-  };
-}
-constexpr auto fields(Of<Strategy>) {
-  return std::tuple{
-      field("type", &Strategy::type, "How a new revision replaces the old one.", required),
-      field("steps", &Strategy::steps, "Percent of the traffic that the new revision gets, step by step.",
-            not_yet("traffic moves at once when the new revision is ready")),
-      field("pause", &Strategy::pause, "How long to wait between steps.",
-            not_yet("traffic moves at once when the new revision is ready")),
-  };
-}
-constexpr auto fields(Of<Hooks>) {
-  return std::tuple{
-      field("before", &Hooks::before, "Commands that run before a new revision starts."),
-      field("after", &Hooks::after, "Commands that run when it has the traffic."),
   };
 }
 constexpr auto fields(Of<Job>) {
@@ -150,21 +129,12 @@ std::string branch_fault(std::string_view branch) {
 
 void check_strategy(const Located<Strategy>& strategy, Reading& reading) {
   auto step = reading.into("strategy");
-  {
-    auto key = reading.into("type");
-    if (*strategy->type == StrategyType::BlueGreen || *strategy->type == StrategyType::Canary)
-      unsupported(reading, strategy->type.at,
-                  fmt::format("{} is not supported yet; write rolling or recreate",
-                              *strategy->type == StrategyType::Canary ? "canary" : "blue-green"));
-  }
-  auto key = reading.into("steps");
-  int last = 0;
-  for (const int percent : strategy->steps) {
-    if (percent <= last || percent > 100)
-      reading.fault_at(strategy.at,
-                       fmt::format("must rise from 1 to 100, and {} comes after {}", percent, last));
-    last = percent;
-  }
+  if (strategy->type == StrategyType::BlueGreen || strategy->type == StrategyType::Canary)
+    unsupported(reading, strategy.at,
+                fmt::format("{} is not supported yet; write rolling or recreate",
+                            strategy->type == StrategyType::Canary ? "canary" : "blue-green"));
+  if (strategy->max_surge || strategy->max_unavailable)
+    unsupported(reading, strategy.at, "maxSurge and maxUnavailable are not supported yet; leave them out");
 }
 
 void check_overrides(const Located<Node>& overrides, Reading& reading) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "model/located.hpp"
+#include "model/strategy.hpp"
 
 namespace tow::manifest {
 
@@ -28,17 +29,6 @@ struct Component {
   std::map<std::string, std::string> build_args;
 };
 
-enum class StrategyType { Rolling, Recreate, BlueGreen, Canary };
-struct Strategy {
-  Located<StrategyType> type;
-  std::vector<int> steps;         // percent of the traffic
-  std::optional<Duration> pause;  // between steps
-};
-
-struct Hooks {
-  std::vector<std::vector<std::string>> before;
-  std::vector<std::vector<std::string>> after;
-};
 struct Job {
   std::string schedule;
   std::string time_zone;

@@ -20,9 +20,10 @@ struct DeployInput {
   std::string image;         // a reference; a release is made of it
   Node score;                // with an image: its Score document; absent: the component's last, or inferred
   std::string from;          // the environment whose release is taken
-  std::optional<int> scale;  // as towpath.yaml has it
-  std::optional<StrategyType> strategy;  // as towpath.yaml has it
-  Node overrides;                        // as towpath.yaml has it; null: as they are
+  std::optional<int> scale;  // these as towpath.yaml has them; absent: what the release names for the
+  std::optional<Strategy> strategy;  // environment, else as they are
+  std::optional<Hooks> hooks;
+  Node overrides;
   std::string cause = "deploy";
 };
 constexpr auto fields(Of<DeployInput>) {
@@ -36,6 +37,7 @@ constexpr auto fields(Of<DeployInput>) {
       field("from", &S::from, "The environment whose release is taken."),
       field("scale", &S::scale, "Instances, where nobody set them by command.", between(0, 100)),
       field("strategy", &S::strategy, "How the new revision replaces the old one."),
+      field("hooks", &S::hooks, "Commands around the new revision."),
       field("overrides", &S::overrides, "Merged over the Score document."),
       field("cause", &S::cause, "\"push\" or \"deploy\"."),
   };

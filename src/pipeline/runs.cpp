@@ -19,6 +19,36 @@ const manifest::Setting* setting_of(const CommitPlan& plan, const std::string& c
   return found == environment->second->components.end() ? nullptr : &found->second.value;
 }
 
+// What towpath.yaml says of a component, by environment.
+std::map<std::string, EnvironmentSetting> settings_of(const manifest::Document& manifest,
+                                                      const std::string& component) {
+  std::map<std::string, EnvironmentSetting> all;
+  for (const auto& [name, environment] : manifest.environments) {
+    auto& made = all[name];
+    const auto found = environment->components.find(component);
+    if (found == environment->components.end()) continue;
+    const auto& setting = *found->second;
+    made.scale = setting.scale;
+    if (setting.strategy) made.strategy = **setting.strategy;
+    made.hooks = setting.hooks;
+    made.overrides = *setting.overrides;
+  }
+  return all;
+}
+
+// A commit that changes towpath.yaml alone makes no other release, but says anew how this one is run.
+Task<> update_settings(store::Store& store, Key id, std::map<std::string, EnvironmentSetting> settings) {
+  const auto record = co_await store.find(id);
+  if (!record) co_return;
+  auto release = decode<Release>(record).spec;
+  release.settings = std::move(settings);
+  auto text = encode_spec<Release>(release);
+  if (text == record->spec) co_return;
+  store::Transaction transaction;
+  transaction.put_spec(id, std::move(text));
+  co_await store.commit(std::move(transaction));
+}
+
 std::string release_name(const std::string& component, const std::string& inputs, const std::string& image,
                          const Node& score, const std::map<std::string, std::string>& files) {
   std::string all = inputs + '\n' + image + '\n' + to_json(score);
@@ -307,6 +337,8 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   release.root = planned.directory;
   release.by = run.spec.by;
   for (const auto& [path, content] : planned.files) release.files[path] = base64(content);
+  const auto plan = co_await plan_of(run);
+  release.settings = settings_of(plan.manifest, planned.name);
 
   component.release = release_name(planned.name, planned.inputs, release.image, release.score, release.files);
   auto record = draft<Release>(run.project(), component.release, release);
@@ -318,8 +350,10 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   }
   record.owner = owner->uid;
   record.labels[std::string{kInputsLabel}] = planned.inputs;
+  const Key id = record.key;
   co_await create_once(settings.store, std::move(record));
   fault_point("pipeline.release-made");
+  co_await update_settings(settings.store, id, *release.settings);
   store::Transaction transaction;
   transaction.put_status(owner->key, encode_status<Component>({.release = component.release}));
   co_await settings.store.commit(std::move(transaction));
@@ -340,10 +374,8 @@ Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const
   input.overrides = Node::Map{};
   if (const auto* setting = setting_of(plan, planned.name)) {
     input.scale = setting->scale;
-    if (setting->strategy)
-      input.strategy = setting->strategy->value.type.value == manifest::StrategyType::Recreate
-                           ? StrategyType::Recreate
-                           : StrategyType::Rolling;
+    if (setting->strategy) input.strategy = setting->strategy->value;
+    input.hooks = setting->hooks;
     if (!setting->overrides.value.is_null()) input.overrides = setting->overrides.value;
   }
   api::Call call{.subject = {.name = run.spec.by.empty() ? "platform" : run.spec.by, .administrator = true},
