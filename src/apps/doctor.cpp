@@ -44,6 +44,7 @@ const std::vector<Program>& programs() {
       {{"nft"}, "nftables", "looking at the firewall by hand", Verdict::Warning},
       {{"dnsmasq"}, "dnsmasq-base", "names inside environments"},
       {{"mmdebstrap"}, "mmdebstrap", "making base images"},
+      {{"pasta"}, "passt", "the network of builds"},
   };
   return all;
 }

@@ -56,6 +56,7 @@ image::buildah::Settings image_settings(const ServerSettings& settings, const to
   made.trust_host_certificates = platform.trust_host_certificates;
   made.python_index = platform.python_index;
   made.npm_registry = platform.npm_registry;
+  made.closed_networks = {settings.network};
   return made;
 }
 

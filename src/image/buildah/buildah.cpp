@@ -56,7 +56,8 @@ void check(const BuildRequest& request, const Layout& layout) {
 }
 
 /// Writes what buildah is to read into the build's workspace.
-BuildCommand prepare(const Source& source, const BuildRequest& request, const Layout& layout) {
+BuildCommand prepare(const Source& source, const BuildRequest& request, const Settings& settings,
+                     const Layout& layout) {
   const auto directory = layout.builds / request.id;
   BuildCommand build;
   build.id = request.id;
@@ -65,6 +66,8 @@ BuildCommand prepare(const Source& source, const BuildRequest& request, const La
   build.id_file = directory / "image";
   build.arguments = request.arguments;
   build.deadline = request.deadline;
+  build.network = build_network(settings);
+  if (!needs_network(source.text)) build.network->outward = false;
   // A layer that was made with a secret must not be found by another project that has the same source.
   const bool salted = !request.secrets.empty();
   if (salted) build.arguments[std::string{kSaltArgument}] = request.project;
@@ -158,7 +161,7 @@ Task<BuildResult> BuildahImages::build(BuildRequest request, ProgressSink progre
     BuildLog log{progress, std::move(secrets)};
     std::string id;
     try {
-      id = co_await workshop_.build(prepare(source, request, workshop_.layout()), log);
+      id = co_await workshop_.build(prepare(source, request, workshop_.settings(), workshop_.layout()), log);
     } catch (const Error& error) {
       add_hint(error, request);
       throw;

@@ -35,6 +35,10 @@ struct Settings {
   /// this process.
   std::map<std::string, std::string> proxy;
 
+  /// Networks of this machine that no step of a build may reach ("10.90.0.0/16"), beside its own addresses,
+  /// its loopback and the networks of its bridges, which never can.
+  std::vector<std::string> closed_networks;
+
   /// Registries that speak HTTP without TLS, as "host:port".
   std::vector<std::string> plain_registries;
   /// Until a registry that does not answer counts as unreachable.

@@ -119,8 +119,7 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   Command result = command(settings, layout);
   result.env["TMPDIR"] = (layout.temporary / build.id).string();
   result.deadline = build.deadline;
-  result.argv = isolated();
-  append(result.argv, buildah(layout));
+  result.argv = buildah(layout);
   append(result.argv, {"bud", "--isolation", "oci", "--runtime", runtime, "--runtime-flag",
                        "root=" + (layout.builds / build.id / "runtime").string(), "--network", "host",
                        "--cgroup-parent", build_cgroup(build.id), "--signature-policy",
@@ -129,6 +128,8 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   result.argv.push_back(build.layers ? "--layers" : "--layers=false");
   if (build.timestamp) append(result.argv, {"--timestamp", seconds(*build.timestamp)});
   if (!build.ignore_file.empty()) append(result.argv, {"--ignorefile", build.ignore_file.string()});
+  if (build.network)
+    for (const auto& resolver : build.network->resolvers) append(result.argv, {"--dns", resolver});
   if (settings.memory) append(result.argv, {"--memory", std::to_string(settings.memory->count)});
   for (const auto& [key, value] : build.arguments) append(result.argv, {"--build-arg", key + "=" + value});
   for (const auto& [key, value] : build.labels) append(result.argv, {"--label", key + "=" + value});
@@ -144,6 +145,11 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   if (files.contains("npmrc")) mount(layout.configuration / "npmrc", "/root/.npmrc");
   if (files.contains("pip.conf")) mount(layout.configuration / "pip.conf", "/etc/pip.conf");
   result.argv.push_back(build.context.string());
+  if (build.network)
+    result.argv = in_network(*build.network, layout.builds / build.id, std::move(result.argv));
+  auto argv = isolated();
+  append(argv, std::move(result.argv));
+  result.argv = std::move(argv);
   return result;
 }
 

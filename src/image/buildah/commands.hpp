@@ -4,11 +4,13 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/process.hpp"
 #include "image/buildah/buildah.hpp"
+#include "image/buildah/network.hpp"
 
 namespace tow::image::buildah {
 
@@ -42,6 +44,7 @@ struct BuildCommand {
   bool layers = true;                    // look for and keep every step in the cache
   std::optional<TimePoint> timestamp{};  // of everything in the image
   Duration deadline = std::chrono::minutes{30};
+  std::optional<BuildNetwork> network{};  // none: this machine's, for what Towpath itself wrote
 };
 Command build_command(const Settings& settings, const Layout& layout, const std::string& runtime,
                       const BuildCommand& build);

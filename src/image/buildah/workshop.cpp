@@ -59,10 +59,18 @@ std::string choose_runtime() {
 void check_machine(const Settings& settings) {
   if (::geteuid() != 0)
     throw Error{Code::FailedPrecondition, "images are built and mounted as root; start Towpath as root"};
-  for (const std::string_view program : {"buildah", "skopeo", "mmdebstrap", "unshare"})
+  constexpr std::pair<const char*, const char*> programs[] = {
+      {"buildah", "buildah"}, {"skopeo", "skopeo"},      {"mmdebstrap", "mmdebstrap"},
+      {"pasta", "passt"},     {"unshare", "util-linux"}, {"nsenter", "util-linux"},
+      {"ip", "iproute2"}};
+  for (const auto& [program, package] : programs)
     if (!in_path(program))
       throw fail(Code::FailedPrecondition, "{} is not installed; run script/setup, or: apt-get install {}",
-                 program, program == "unshare" ? "util-linux" : program);
+                 program, package);
+  if (!std::filesystem::exists("/dev/net/tun"))
+    throw Error{Code::FailedPrecondition,
+                "/dev/net/tun is not there, which the network of builds needs; load the kernel module tun "
+                "(modprobe tun), or pass the device into the container that Towpath runs in"};
   if (settings.trust_host_certificates && !std::filesystem::exists(settings.host_certificates))
     throw fail(Code::FailedPrecondition,
                "the host's certificates are to be trusted in builds, but {} is not there",
@@ -162,6 +170,7 @@ Task<> Workshop::sweep(std::string id) const {
 }
 
 Task<std::string> Workshop::build(const BuildCommand& build, BuildLog& log) const {
+  if (build.network) write_file(layout_.builds / build.id / "routes", render_routes(*build.network));
   auto command = build_command(settings_, layout_, runtime_, build);
   command.output_limit = 4096;  // the log keeps what a message needs
   const auto outcome =
