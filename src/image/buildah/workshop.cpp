@@ -122,8 +122,9 @@ Task<> Workshop::start() {
         layout_.caches, layout_.temporary, layout_.builds})
     make_directory(directory);
   check_file_system(layout_.storage);
+  // A file that is replaced is lost to the steps that are about to mount it: another process may be building.
   for (const auto& [name, text] : configuration_files(settings_, layout_))
-    write_file(layout_.configuration / name, text);
+    if (const auto file = layout_.configuration / name; read_file(file) != text) write_file(file, text);
   for (const auto& id : abandoned_builds(layout_, storage_)) {
     log::info("image", "removing what the unfinished build {} left", id);
     try {
