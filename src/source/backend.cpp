@@ -45,13 +45,104 @@ std::optional<Head> take_head(std::string& text) {
   return head;
 }
 
+// What the pusher sends, to git. Where git reads no more (a push over the limit), the rest is dropped: a git
+// that pushes reads no answer before it has sent everything.
 Task<> feed(http::Body& body, Child& child) {
+  bool reads = true;
   while (true) {
     const auto bytes = co_await body.read();
     if (bytes.empty()) break;
-    co_await child.write(bytes);
+    if (!reads) continue;
+    try {
+      co_await child.write(bytes);
+    } catch (const Error& error) {
+      if (error.code() != Code::Unavailable) throw;
+      reads = false;
+    }
   }
   child.close_input();
+}
+
+Task<> send_answer(Child& child, http::Responder& responder, http::Writer*& writer) {
+  std::string pending;
+  while (true) {
+    const auto bytes = co_await child.read();
+    if (bytes.empty()) break;
+    if (writer) {
+      co_await writer->write(bytes);
+      continue;
+    }
+    pending += bytes;
+    if (auto head = take_head(pending)) {
+      writer = &responder.begin(head->status, std::move(head->headers));
+      if (!pending.empty()) co_await writer->write(pending);
+    }
+  }
+}
+
+// What git says to the server's operator; read in any case, or it would wait to be heard.
+Task<> note_errors(Child& child) {
+  std::string said;
+  while (true) {
+    const auto bytes = co_await child.read(Stream::Err);
+    if (bytes.empty()) break;
+    if (said.size() < 2000) said += bytes;
+  }
+  if (!said.empty()) log::debug("git", "{}", said);
+}
+
+// Both ways at once, until git has said all and the other side has sent all.
+Task<> exchange(http::Request& request, http::Responder& responder, Child& child) {
+  http::Writer* writer = nullptr;
+  bool answered = false;
+  std::exception_ptr broken;  // what the other side sent, before git was done
+  co_await with_scope("git", [&](Scope& scope) -> Task<> {
+    scope.spawn(note_errors(child));
+    scope.spawn([&]() -> Task<> {
+      try {
+        co_await feed(request.body, child);
+      } catch (...) {
+        if (!answered) broken = std::current_exception();
+        child.close_input();
+      }
+    });
+    co_await send_answer(child, responder, writer);
+    answered = true;
+    co_await scope.join();
+    if (broken) std::rethrow_exception(broken);
+    if (!writer) throw fail(Code::Internal, "git http-backend ended without an answer");
+    co_await writer->finish();
+  });
+}
+
+// A git whose pusher is gone: with the end of its input, what it has whole it stores and tells of, and what
+// it has not it forgets. Killed at once, it would leave locks behind.
+Task<> let_end(Child& child) {
+  constexpr Duration kPatience = std::chrono::seconds{30};
+  child.close_input();
+  Signal ended;
+  co_await with_scope("git ends", [&](Scope& scope) -> Task<> {
+    scope.spawn([&]() -> Task<> {
+      while (!(co_await child.read()).empty());
+      ended.notify();
+    });
+    co_await ended.wait_for(kPatience);
+  });
+}
+
+// "git-upload-pack" or "git-receive-pack", which a request is about. Throws what it is refused with.
+std::string service_of(const http::Request& request, const std::string& rest) {
+  const bool lists = rest == "info/refs";
+  if (!lists && rest != "git-upload-pack" && rest != "git-receive-pack")
+    throw fail(Code::NotFound, "git speaks its smart protocol here; {} is not a part of it", rest);
+  if (request.method != (lists ? "GET" : "POST"))
+    throw http::StatusError(405, Code::Invalid, fmt::format("{} is for {}", rest, lists ? "GET" : "POST"));
+  if (!lists) return rest;
+  const auto asked = request.query.all("service");
+  if (asked.size() == 1 && (asked[0] == "git-upload-pack" || asked[0] == "git-receive-pack"))
+    return std::string{asked[0]};
+  throw fail(Code::Denied,
+             "git speaks its smart protocol here: ?service=git-upload-pack or git-receive-pack");
 }
 
 Command backend_command(const http::Request& request, const std::string& path_info) {
@@ -60,16 +151,14 @@ Command backend_command(const http::Request& request, const std::string& path_in
   command.env = {{"GIT_CONFIG_NOSYSTEM", "1"}, {"GIT_CONFIG_GLOBAL", "/dev/null"},
                  {"GIT_HTTP_EXPORT_ALL", "1"}, {"REQUEST_METHOD", request.method},
                  {"PATH_INFO", path_info},     {"REMOTE_ADDR", request.peer.address}};
-  if (const auto question = request.target.find('?'); question != std::string::npos)
-    command.env["QUERY_STRING"] = request.target.substr(question + 1);
   const auto forward = [&](std::string_view header, const char* variable) {
     if (const auto value = request.headers.get(header)) command.env[variable] = *value;
   };
   forward("Content-Type", "CONTENT_TYPE");
   forward("Content-Encoding", "HTTP_CONTENT_ENCODING");
   forward("Git-Protocol", "GIT_PROTOCOL");
-  if (const auto size = request.body.size(); size && *size > 0)
-    command.env["CONTENT_LENGTH"] = std::to_string(*size);
+  // No CONTENT_LENGTH: git http-backend, told a length, turns forever when less comes. The end of its input
+  // says as much.
   return command;
 }
 
@@ -80,8 +169,7 @@ Task<> Source::serve_git(http::Request& request, http::Responder& responder) {
   std::string name{request.param("repository")};
   if (name.ends_with(".git")) name.resize(name.size() - 4);
   const std::string rest{request.param("rest")};
-  if (rest != "info/refs" && rest != "git-upload-pack" && rest != "git-receive-pack")
-    throw fail(Code::NotFound, "git speaks its smart protocol here; {} is not a part of it", rest);
+  const auto service = service_of(request, rest);
 
   api::Subject subject;
   std::optional<http::Response> refusal;
@@ -96,13 +184,14 @@ Task<> Source::serve_git(http::Request& request, http::Responder& responder) {
     responder.send(std::move(*refusal));
     co_return;
   }
-  const bool writes = rest == "git-receive-pack" || request.query.get("service") == "git-receive-pack";
+  const bool writes = service == "git-receive-pack";
   const Key target = key<Repository>(project, name);
   settings_.gate.authorize(subject, writes ? api::Permission::Deploy : api::Permission::Read, target);
   const auto repository = find(project, name);
   co_await ensure_home(repository);
 
   auto command = backend_command(request, "/" + home(repository).filename().string() + "/" + rest);
+  if (rest != service) command.env["QUERY_STRING"] = "service=" + service;
   command.env["GIT_PROJECT_ROOT"] = settings_.directory.string();
   command.env["REMOTE_USER"] = subject.name;
   command.env["TOWPATH_SOCKET"] = settings_.socket.string();
@@ -114,27 +203,21 @@ Task<> Source::serve_git(http::Request& request, http::Responder& responder) {
   command.env["GIT_CONFIG_VALUE_0"] = std::to_string(settings_.push_limit().count);
   request.body.set_limit(std::nullopt);
 
+  command.own_session = true;  // git is several processes, which end together
   const auto child = co_await Child::start(std::move(command));
-  co_await with_scope("git", [&](Scope& feeding) -> Task<> {
-    feeding.spawn(feed(request.body, *child));
-    std::string pending;
-    http::Writer* writer = nullptr;
-    while (true) {
-      const auto bytes = co_await child->read();
-      if (bytes.empty()) break;
-      if (writer) {
-        co_await writer->write(bytes);
-        continue;
-      }
-      pending += bytes;
-      if (auto head = take_head(pending)) {
-        writer = &responder.begin(head->status, std::move(head->headers));
-        if (!pending.empty()) co_await writer->write(pending);
-      }
-    }
-    if (!writer) throw fail(Code::Internal, "git http-backend ended without an answer");
-    co_await writer->finish();
-  });
+  std::exception_ptr failure;
+  try {
+    co_await exchange(request, responder, *child);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await while_cleaning_up();
+    co_await let_end(*child);
+    // Its hook may have had nobody to speak through any more.
+    if (writes && rest == service) co_await record_refs(repository, subject.name);
+    std::rethrow_exception(failure);
+  }
   co_await child->wait();
 }
 

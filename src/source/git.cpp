@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-#include "base/ids.hpp"
+#include "base/node.hpp"
 
 namespace tow::source {
 namespace {
@@ -29,6 +29,14 @@ void expect_commit(const std::string& commit) {
   if (!is_object_id(commit)) throw fail(Code::Invalid, "\"{}\" is not the id of a commit", commit);
 }
 
+// git takes what lies outside for a mistake of ours; here it is a path at which there is nothing.
+bool is_inside(std::string_view path) {
+  if (path.empty() || path.starts_with('/')) return false;
+  for (const auto part : split(path, '/'))
+    if (part == ".." || part == ".") return false;
+  return true;
+}
+
 constexpr std::size_t kLargest = 1 << 20;
 
 }  // namespace
@@ -38,8 +46,10 @@ Command Git::command(std::vector<std::string> arguments) const {
   command.argv = {"git", "--git-dir=" + repository_.string()};
   command.argv.insert(command.argv.end(), std::make_move_iterator(arguments.begin()),
                       std::make_move_iterator(arguments.end()));
-  command.env = {
-      {"GIT_CONFIG_NOSYSTEM", "1"}, {"GIT_CONFIG_GLOBAL", "/dev/null"}, {"GIT_TERMINAL_PROMPT", "0"}};
+  command.env = {{"GIT_CONFIG_NOSYSTEM", "1"},
+                 {"GIT_CONFIG_GLOBAL", "/dev/null"},
+                 {"GIT_TERMINAL_PROMPT", "0"},
+                 {"GIT_LITERAL_PATHSPECS", "1"}};
   command.output_limit = 32 << 20;
   return command;
 }
@@ -54,7 +64,8 @@ Task<std::map<std::string, Commit>> Git::branches() const {
   std::map<std::string, Commit> found;
   for (const auto line : split(outcome.out, '\n')) {
     const auto parts = split(line, '\0');
-    if (parts.size() != 5) continue;
+    // The hook refuses other names; one that came by another way could not be told from its likes.
+    if (parts.size() != 5 || !is_utf8(parts[0])) continue;
     Commit commit{.id = std::string{parts[1]},
                   .author = std::string{parts[2]},
                   .subject = std::string{parts[3]},
@@ -86,6 +97,7 @@ Task<std::vector<TreeEntry>> Git::files(std::string commit, std::string folder) 
 
 Task<std::optional<std::string>> Git::read(std::string commit, std::string path) const {
   expect_commit(commit);
+  if (!is_inside(path)) co_return std::nullopt;
   auto list = command({"ls-tree", "-l", "-z", "--full-tree", commit, "--", path});
   const auto found = co_await run_checked(std::move(list));
   // "100644 blob <id>     <size>\t<path>"

@@ -64,6 +64,11 @@ int run_hook(const std::string& name) {
   const auto branches = pushed_branches();
   if (branches.empty() || project.empty()) return 0;
   const bool before = name == "pre-receive";
+  for (const auto& branch : branches) {
+    if (!before || is_utf8(branch)) continue;
+    say("towpath: the name of a branch must be UTF-8");
+    return 1;
+  }
   const auto work = [&]() -> Task<> {
     const auto executor = co_await boost::asio::this_coro::executor;
     client::Client client{executor, {.url = "unix://" + variable("TOWPATH_SOCKET"), .token = {}}};

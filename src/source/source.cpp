@@ -15,13 +15,13 @@ namespace tow::source {
 namespace {
 
 constexpr std::string_view kFinalizer = "source";
+constexpr std::string_view kUnfinished = ".new";  // ends the name of a repository that is being made
 
-// One run for one move of one branch: the same move gives the same name.
-std::string run_name(const std::string& repository, const std::string& branch, const Branch& before,
-                     const Commit& after) {
-  const auto move = sha256_hex(branch + '\0' + before.commit.id + '\0' + after.id + '\0' +
-                               (before.pushed ? to_string(*before.pushed) : ""));
-  return fmt::format("{}-{}-{}", repository.substr(0, 40), after.id.substr(0, 8), move.substr(0, 8));
+// One run for one move of one branch, seen from one state of the repository: a branch that went and came back
+// with the same commit has moved anew.
+std::string run_name(const Entity<Repository>& repository, const std::string& branch, const Commit& after) {
+  const auto move = sha256_hex(fmt::format("{}\n{}", repository.record->revision, branch));
+  return fmt::format("{}-{}-{}", repository.name().substr(0, 40), after.id.substr(0, 8), move.substr(0, 8));
 }
 
 }  // namespace
@@ -42,6 +42,7 @@ Git Source::git(const std::string& project, const std::string& repository) const
 }
 
 std::vector<control::Controller> Source::controllers() {
+  sweep();
   return {{.name = "source.projects",
            .watches = {{.kind = "Project", .keys = {}}},
            .reconcile = [this](Key key) { return reconcile_project(std::move(key)); }},
@@ -85,7 +86,20 @@ Task<control::Outcome> Source::reconcile_repository(Key key) {
   }
   co_await ensure_home(repository);
   co_await record_refs(repository, {});
-  co_return control::Outcome{};
+  // A git that a killed server left behind may still move a branch, and has nobody to tell.
+  const bool first = [&] {
+    const std::lock_guard lock{mutex_};
+    return seen_.insert(repository.uid()).second;
+  }();
+  co_return control::Outcome{.again =
+                                 first ? std::optional<Duration>{std::chrono::minutes{1}} : std::nullopt};
+}
+
+// What a killed server had half made.
+void Source::sweep() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator{settings_.directory, error})
+    if (entry.path().extension() == kUnfinished) std::filesystem::remove_all(entry.path(), error);
 }
 
 Task<> Source::ensure_home(const Entity<Repository>& repository) {
@@ -93,7 +107,7 @@ Task<> Source::ensure_home(const Entity<Repository>& repository) {
   if (std::filesystem::exists(finished)) co_return;
   // Made beside its place and moved there whole: a push and the controller may both come first, and a killed
   // server leaves nothing half made where a repository belongs.
-  const auto path = settings_.directory / (new_uid() + ".new");
+  const auto path = settings_.directory / (new_uid() + std::string{kUnfinished});
   const auto hooks = path / "hooks";
   std::filesystem::create_directories(settings_.directory);
   Command init;
@@ -150,8 +164,7 @@ Task<PushedOutput> Source::record_refs(const Entity<Repository>& given, std::str
                              .commit = commit,
                              .before = branch.commit.id,
                              .by = by};
-      auto run =
-          draft<PipelineRun>(repository.project(), run_name(repository.name(), name, branch, commit), spec);
+      auto run = draft<PipelineRun>(repository.project(), run_name(repository, name, commit), spec);
       run.owner = repository.uid();
       runs.push_back(run.key.name);
       transaction.create(std::move(run));

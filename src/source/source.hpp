@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,7 @@ class Source {
  public:
   explicit Source(Settings settings) : settings_{std::move(settings)} {}
 
+  /// Once, before anything else: it sweeps up what a killed server had half made.
   std::vector<control::Controller> controllers();
   /// repositories.pushed, repositories.maypush
   void add_operations(api::Api& api);
@@ -49,6 +52,7 @@ class Source {
   Task<control::Outcome> reconcile_repository(Key key);
   /// Makes a run for every branch that moved since it was last recorded.
   Task<PushedOutput> record_refs(const Entity<Repository>& repository, std::string by);
+  void sweep();
   Task<> ensure_home(const Entity<Repository>& repository);
   Task<> serve_git(http::Request& request, http::Responder& responder);
   std::filesystem::path home(const Entity<Repository>& repository) const;
@@ -56,6 +60,8 @@ class Source {
   Task<Accepted> may_push(api::Call call, MayPushInput input);
 
   Settings settings_;
+  std::mutex mutex_;
+  std::set<std::string> seen_;  // uids of the repositories that were looked at since the start
 };
 
 /// The hooks' side: run by git in a repository, talks to the server, prints for the pusher. `name` is
