@@ -30,6 +30,12 @@ Node path_parameter(std::string_view name) {
   return Node::Map{
       {"name", name}, {"in", "path"}, {"required", true}, {"schema", Node::Map{{"type", "string"}}}};
 }
+Node if_match() {
+  return Node::Map{{"name", "If-Match"},
+                   {"in", "header"},
+                   {"description", "The revision that it must have, in quotation marks, as ETag gave it."},
+                   {"schema", Node::Map{{"type", "string"}}}};
+}
 Node query_parameter(std::string_view name, std::string_view help, Node schema) {
   return Node::Map{{"name", name}, {"in", "query"}, {"description", help}, {"schema", std::move(schema)}};
 }
@@ -62,20 +68,26 @@ void describe_kind(Node& paths, Node& schemas, const KindInfo& info) {
   const Node text = Node::Map{{"type", "string"}};
   const Node number = Node::Map{{"type", "integer"}};
 
+  Node listed = content("application/json", reference(fmt::format("{}List", info.kind)));
+  Node types = *listed.find("content");
+  types.set("text/event-stream", Node::Map{{"schema", reference(info.kind)}});
+  listed.set("content", std::move(types));
   Node collection = Node::Map{
-      {"get", Node::Map{{"operationId", id_of("list", info)},
-                        {"summary", fmt::format("List {}, or watch them with ?watch.", info.plural)},
-                        {"parameters",
-                         Node::List{query_parameter("labels", "NAME=VALUE,…: all must be equal.", text),
-                                    query_parameter("owner", "Uid of the owner.", text),
-                                    query_parameter("revision", "As of this revision of the store.", number),
-                                    query_parameter("limit", "At most so many, newest first.", number),
-                                    query_parameter("before", "Go on below this revision.", number),
-                                    query_parameter("watch", "Answer with server-sent events.", text),
-                                    query_parameter("from", "Watch from after this revision.", number)}},
-                        {"responses", responses("200", "What there is.",
-                                                content("application/json",
-                                                        reference(fmt::format("{}List", info.kind))))}}}};
+      {"get",
+       Node::Map{
+           {"operationId", id_of("list", info)},
+           {"summary", fmt::format("List {}, or watch them with ?watch.", info.plural)},
+           {"parameters", Node::List{query_parameter("labels", "NAME=VALUE,…: all must be equal.", text),
+                                     query_parameter("owner", "Uid of the owner.", text),
+                                     query_parameter("revision", "As of this revision of the store.", number),
+                                     query_parameter("limit", "At most so many, newest first.", number),
+                                     query_parameter("before", "Go on below this revision.", number),
+                                     query_parameter("watch", "Answer with server-sent events.", text),
+                                     query_parameter("from", "Watch from after this revision.", number)}},
+           {"responses", responses("200",
+                                   "What there is; with ?watch, events \"put\" and \"removed\" with "
+                                   "an entity as data, \"listed\" between, \"lost\" at the end.",
+                                   std::move(listed))}}}};
   if (info.in_project) {
     Node everywhere = collection;
     Node get = *everywhere.find("get");
@@ -111,6 +123,7 @@ void describe_kind(Node& paths, Node& schemas, const KindInfo& info) {
         Node::Map{
             {"operationId", id_of("put", info)},
             {"summary", fmt::format("Make or change a {}; metadata.revision is a precondition.", info.kind)},
+            {"parameters", Node::List{if_match()}},
             {"requestBody", body},
             {"responses", [&] {
                Node made = responses("200", "It is so.", content("application/json", reference(info.kind)));
@@ -121,6 +134,7 @@ void describe_kind(Node& paths, Node& schemas, const KindInfo& info) {
   if (info.removable)
     one.set("delete", Node::Map{{"operationId", id_of("delete", info)},
                                 {"summary", fmt::format("Delete a {} and what it owns.", info.kind)},
+                                {"parameters", Node::List{if_match()}},
                                 {"responses", [&] {
                                    Node made = responses("202", "It is going.",
                                                          content("application/json", reference(info.kind)));
@@ -190,16 +204,19 @@ Node describe_api(const std::vector<AnyOperation>& operations, std::string_view 
                            {"updated", time},
                            {"deleted", time}})},
       {"Problem",
-       object({{"type", text},
-               {"title", text},
-               {"status", number},
-               {"detail", text},
-               {"code", text},
-               {"faults",
-                Node::Map{
-                    {"type", "array"},
-                    {"items",
-                     object({{"path", text}, {"line", number}, {"column", number}, {"message", text}})}}}})}};
+       object(
+           {{"type", text},
+            {"title", text},
+            {"status", number},
+            {"detail", text},
+            {"code", text},
+            {"id", text},
+            {"faults", Node::Map{{"type", "array"},
+                                 {"items", object({{"path", text},
+                                                   {"line", number},
+                                                   {"column", number},
+                                                   {"message", text},
+                                                   {"unsupported", Node::Map{{"type", "boolean"}}}})}}}})}};
   for (const auto& info : kinds()) describe_kind(paths, schemas, info);
   for (const auto& operation : operations) describe_operation(paths, operation);
   return Node::Map{
@@ -207,6 +224,7 @@ Node describe_api(const std::vector<AnyOperation>& operations, std::string_view 
       {"info", Node::Map{{"title", "Towpath"},
                          {"version", version},
                          {"license", Node::Map{{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
+      {"servers", Node::List{Node::Map{{"url", "/"}}}},
       {"security", Node::List{Node::Map{{"token", Node::List{}}}}},
       {"paths", std::move(paths)},
       {"components",

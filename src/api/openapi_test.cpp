@@ -140,7 +140,7 @@ TEST(OpenApi, OperationsHaveIdsResponsesAndParametersOfTheirPath) {
         const auto name = *parameter.find("name")->string();
         const auto in = *parameter.find("in")->string();
         EXPECT_TRUE(seen.insert(in + " " + name).second) << name << " is declared twice";
-        EXPECT_TRUE(in == "path" || in == "query");
+        EXPECT_TRUE(in == "path" || in == "query" || in == "header");
         EXPECT_TRUE(parameter.find("schema")) << name;
         if (in == "path") {
           declared.insert(name);

@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
+#include <ranges>
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
@@ -19,26 +20,42 @@ constexpr std::array kCodes = {Code::Invalid,         Code::Unsupported, Code::N
                                Code::Unavailable,     Code::Timeout,     Code::Cancelled,
                                Code::Internal};
 
+// What was wrong may be as large as what was sent; the answer quotes no more of it than a person reads.
+constexpr std::size_t kMostText = 8 << 10;
+constexpr std::size_t kMostFaults = 100;
+std::string clipped(std::string_view text) {
+  if (text.size() <= kMostText) return std::string{text};
+  auto end = kMostText;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // whole characters
+  return std::string{text.substr(0, end)} + "…";
+}
+
 Response write(int status, Code code, std::string_view detail, const std::vector<Fault>& faults = {},
                std::string_view id = {}) {
   Node document;
   document.set("type", "about:blank");
   document.set("title", reason_phrase(status));
   document.set("status", status);
-  document.set("detail", detail);
+  document.set("detail", clipped(detail));
   document.set("code", name(code));
   if (!faults.empty()) {
     Node::List list;
-    for (const auto& fault : faults) {
+    for (const auto& fault : faults | std::views::take(kMostFaults)) {
       Node entry;
-      entry.set("path", fault.path);
+      entry.set("path", clipped(fault.path));
       if (fault.at.line > 0) {
         entry.set("line", fault.at.line);
         entry.set("column", fault.at.column);
       }
-      entry.set("message", fault.message);
+      entry.set("message", clipped(fault.message));
       if (fault.unsupported) entry.set("unsupported", true);
       list.push_back(std::move(entry));
+    }
+    if (faults.size() > kMostFaults) {
+      Node more;
+      more.set("path", "");
+      more.set("message", fmt::format("and {} more", faults.size() - kMostFaults));
+      list.push_back(std::move(more));
     }
     document.set("faults", std::move(list));
   }

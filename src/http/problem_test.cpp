@@ -44,6 +44,19 @@ TEST(Problem, InternalErrorsAreLoggedAndNotTold) {
   EXPECT_EQ(error_of(response).code(), Code::Internal);
 }
 
+TEST(Problem, QuotesNoMoreThanAPersonReads) {
+  Error error{Code::Invalid, std::string(8191, 'x') + std::string(100'000, 'y'), {}};
+  const auto text = *parse_json(problem(error).body).find("detail")->string();
+  EXPECT_LT(text.size(), 9000U);
+  std::string umlauts;
+  for (int i = 0; i < 5000; ++i) umlauts += "ä";
+  EXPECT_NO_THROW(parse_json(problem(Error{Code::Invalid, "x" + umlauts}).body)) << "cut between characters";
+  const Error many{Code::Invalid, "x", std::vector<Fault>(5000, Fault{.path = "a", .message = "b"})};
+  const auto faults = error_of(problem(many)).faults();
+  ASSERT_EQ(faults.size(), 101U);
+  EXPECT_EQ(faults.back().message, "and 4900 more");
+}
+
 TEST(Problem, AStatusOfItsOwn) {
   const auto response = problem(std::make_exception_ptr(StatusError{413, Code::Exhausted, "too large"}), "x");
   EXPECT_EQ(response.status, 413);

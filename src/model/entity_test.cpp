@@ -74,6 +74,10 @@ TEST(Entity, SaysWhatIsWrongInADocument) {
   const Case cases[] = {
       {"an unknown kind", "apiVersion: towpath.dev/v1\nkind: Enviroment\nmetadata: {name: a}\n",
        "2:7  kind: \"Enviroment\" is no kind; did you mean \"Environment\"?"},
+      {"an empty kind", "apiVersion: towpath.dev/v1\nkind: \"\"\nmetadata: {name: a}\n",
+       "2:8  kind: \"\" is no kind"},
+      {"a kind that is no text", "apiVersion: towpath.dev/v1\nkind: [Project]\nmetadata: {name: a}\n",
+       "2:8  kind: must be a string, not a list"},
       {"a kind of a project without one",
        "apiVersion: towpath.dev/v1\nkind: Environment\nmetadata: {name: a}\nspec: {type: d}\n",
        "1:1  metadata.project: is missing"},

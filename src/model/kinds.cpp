@@ -210,14 +210,15 @@ Record from_document(const Node& node) {
   EntityDocument document;
   read(node, document, reading);
   const auto* info = find_kind(document.kind);
-  if (!document.kind.empty() && !info) {
+  // One that is missing, or no text, was told by reading already.
+  if (const Node* kind = node.find("kind"); kind && kind->string() && !info) {
     std::vector<std::string> known;
     for (const auto& each : kinds()) known.emplace_back(each.kind);
     const auto near = nearest(document.kind, known);
     auto step = reading.into("kind");
-    reading.fault(*node.find("kind"),
-                  near.empty() ? fmt::format("\"{}\" is no kind", document.kind)
-                               : fmt::format("\"{}\" is no kind; did you mean \"{}\"?", document.kind, near));
+    reading.fault(*kind, near.empty()
+                             ? fmt::format("\"{}\" is no kind", document.kind)
+                             : fmt::format("\"{}\" is no kind; did you mean \"{}\"?", document.kind, near));
   }
   const Node* metadata = node.find("metadata");
   const auto check = [&](const std::string& field, bool good, const std::string& message) {
