@@ -23,6 +23,12 @@ if(TOWPATH_SANITIZE)
   add_link_options(-fsanitize=${TOWPATH_SANITIZE})
 endif()
 
+# Everything is instrumented for libFuzzer; its main is linked into the fuzz targets alone.
+option(TOWPATH_FUZZ "Build the fuzz targets" OFF)
+if(TOWPATH_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER

@@ -2,7 +2,7 @@
 # towpath_module(NAME USES other... [LINK library...] [TEST_LINK library...])
 #
 # One folder under src/ is one module: every *.cpp in it and below is its library, every
-# *_test.cpp its test program, every *_fuzz.cpp a fuzz target. USES is the list of modules whose
+# *_test.cpp its test program, every *_fuzz.cpp a fuzz target (preset fuzz). USES is the list of modules whose
 # faces it may include; script/check holds the includes against it.
 # An implementation in a subfolder may have its own call from there: NAME is then "engine_local".
 function(towpath_module name)
@@ -13,6 +13,8 @@ function(towpath_module name)
   endforeach()
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  set(targets ${sources})
+  list(FILTER targets INCLUDE REGEX "_fuzz\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cpp$")
 
   if(sources)
@@ -41,5 +43,15 @@ function(towpath_module name)
       set(properties TIMEOUT 900 LABELS real RUN_SERIAL TRUE)
     endif()
     gtest_discover_tests(${name}_test NO_PRETTY_VALUES DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
+  endif()
+
+  if(TOWPATH_FUZZ)
+    foreach(target IN LISTS targets)
+      get_filename_component(program "${target}" NAME_WE)
+      add_executable(${program} "${target}")
+      target_link_libraries(${program} PRIVATE towpath_${name})
+      target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+      set_property(GLOBAL APPEND PROPERTY towpath_fuzz_targets ${program})
+    endforeach()
   endif()
 endfunction()

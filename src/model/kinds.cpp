@@ -66,7 +66,7 @@ struct EntityDocument {
   std::string api_version;
   std::string kind;
   MetadataDocument metadata;
-  Node spec = Node::Map{};
+  Node spec;
   Node status;
 };
 constexpr auto fields(Of<EntityDocument>) {
@@ -208,6 +208,7 @@ std::string to_document_json(const Record& record) {
 Record from_document(const Node& node) {
   Reading reading;
   EntityDocument document;
+  document.spec = Node::Map{};  // what is left out is as empty as can be
   read(node, document, reading);
   const auto* info = find_kind(document.kind);
   // One that is missing, or no text, was told by reading already.
