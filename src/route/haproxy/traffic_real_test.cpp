@@ -188,6 +188,25 @@ TEST(Crash, OfAnInstanceBringsNoPostTwice) {
   EXPECT_GT(breaking.arrivals("get") + second.arrivals("get"), 1);
 }
 
+TEST(Crash, OfAConnectionToASingleInstanceCostsNoGetUnlessItIsBusy) {
+  Proxied proxied;
+  proxied.start();
+  Instance only{"i-0"};
+  proxied.apply(lab::site("a", "web.test", {only.server()}));
+  int next = 0;
+  const auto arrivals = [&] {
+    const std::string number = std::to_string(next++);
+    Client{proxied.port()}.request("web.test", "/break", "X-Number: " + number + "\r\n");
+    return only.arrivals(number);
+  };
+  EXPECT_GT(arrivals(), 1);
+  Load load{proxied.port(), "web.test", 4, Load::Connections::Kept};
+  EXPECT_TRUE(lab::soon([&] { return arrivals() == 1; }));
+  load.end();
+  EXPECT_THAT(load.failures(), IsEmpty());
+  EXPECT_TRUE(lab::soon([&] { return arrivals() > 1; }));
+}
+
 TEST(Crash, BeforeAnInstanceWasReachedCostsNoPost) {
   Proxied proxied;
   proxied.start();
