@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "apps/memory.hpp"
 #include "apps/platform.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -31,7 +32,10 @@ Task<> run_platform(const ServerSettings& settings) {
     co_await platform.start();
     std::printf("Towpath %s is ready at %s\n", TOWPATH_VERSION, platform.url().c_str());
     std::fflush(stdout);
-    co_await until_signal();
+    co_await with_scope("memory", [](Scope& scope) -> Task<> {
+      scope.spawn(give_back_after_bursts());
+      co_await until_signal();
+    });
     log::info("server", "ending; applications go on");
   } catch (...) {
     failure = std::current_exception();
