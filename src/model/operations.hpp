@@ -295,6 +295,49 @@ constexpr auto fields(Of<Progress>) {
   };
 }
 
+/// builds/NAME:repeat
+struct RepeatOutput {
+  std::string run;
+  std::string build;
+};
+constexpr auto fields(Of<RepeatOutput>) {
+  return std::tuple{field("run", &RepeatOutput::run, "Name of the PipelineRun, to be followed.", required),
+                    field("build", &RepeatOutput::build, "What its build will be called.", required)};
+}
+
+/// platforms/NAME:clean
+struct CleanInput {
+  bool dry_run = false;
+};
+constexpr auto fields(Of<CleanInput>) {
+  return std::tuple{field("dryRun", &CleanInput::dry_run, "Only say what would go.")};
+}
+struct CleanOutput {
+  int runs = 0;
+  int builds = 0;
+  int releases = 0;
+  int events = 0;
+  TimePoint history{};
+  Bytes images;
+  int images_kept = 0;
+  std::vector<std::string> names;
+  std::vector<std::string> notes;
+};
+constexpr auto fields(Of<CleanOutput>) {
+  using S = CleanOutput;
+  return std::tuple{
+      field("runs", &S::runs, "Ended runs that go.", required),
+      field("builds", &S::builds, "Ended builds that go, with their logs.", required),
+      field("releases", &S::releases, "Releases that go.", required),
+      field("events", &S::events, "Events that go.", required),
+      field("history", &S::history, "Earlier states from before this are forgotten.", required),
+      field("images", &S::images, "Freed by images that nothing names; 0 for a dry run."),
+      field("imagesKept", &S::images_kept, "Images that something names.", required),
+      field("names", &S::names, "Runs, builds and releases that go."),
+      field("notes", &S::notes, "What could not be done, and why."),
+  };
+}
+
 /// repositories/NAME:pushed. Told by the hook of a repository; answers with the runs that the push set in
 /// motion.
 struct PushedInput {

@@ -186,6 +186,7 @@ struct PipelineRun {
     Commit commit;
     std::string before;
     std::string by;
+    std::string rebuild;
   };
   struct Status {
     WorkPhase phase = WorkPhase::Queued;
@@ -205,6 +206,7 @@ constexpr auto fields(Of<PipelineRun::Spec>) {
       field("commit", &S::commit, "Its new commit.", required),
       field("before", &S::before, "Its commit before; empty for a new branch."),
       field("by", &S::by, "Who pushed."),
+      field("rebuild", &S::rebuild, "The component that is built though nothing changed; empty: none."),
   };
 }
 constexpr auto fields(Of<PipelineRun::Status>) {

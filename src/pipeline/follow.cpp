@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a push shows while it happens.
+#include <re2/re2.h>
+
+#include <deque>
+
 #include "pipeline/state.hpp"
 
 namespace tow::pipeline {
@@ -21,6 +25,15 @@ Task<> wake_on_change(store::Store& store, std::string project, std::shared_ptr<
       continue;
     }
   }
+}
+
+// Nothing for no expression.
+std::unique_ptr<RE2> compile(const std::string& expression) {
+  if (expression.empty()) return {};
+  auto made = std::make_unique<RE2>(expression, RE2::Quiet);
+  if (!made->ok())
+    throw fail(Code::Invalid, "\"{}\" is no regular expression: {}", expression, made->error());
+  return made;
 }
 
 std::string short_id(const std::string& commit) { return commit.substr(0, 8); }
@@ -125,15 +138,30 @@ Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Ta
 
 Task<> Pipeline::State::build_log(api::Call call, LogInput input,
                                   std::function<Task<>(const LogEntry&)> emit) {
+  const auto pattern = compile(input.grep);
+  const auto since = input.since ? settings.clock.now() - *input.since : TimePoint{};
   const auto signal = std::make_shared<Signal>();
   logs.listen(signal);
   std::uintmax_t offset = 0;
+  // Only the last lines of what is there; of what comes, all.
+  std::deque<LogEntry> last;
+  bool there = true;
   while (true) {
     const auto build = co_await find<Build>(settings.store, call.target.project, call.target.name);
     if (!build) throw fail(Code::NotFound, "there is no {}", to_string(call.target));
     for (auto lines = logs.read(build->uid(), offset); !lines.empty();
          lines = logs.read(build->uid(), offset))
-      for (const auto& line : lines) co_await emit(line);
+      for (auto& line : lines) {
+        if (line.time < since || (pattern && !RE2::PartialMatch(line.text, *pattern))) continue;
+        if (there && input.tail > 0) {
+          last.push_back(std::move(line));
+          if (last.size() > static_cast<std::size_t>(input.tail)) last.pop_front();
+        } else {
+          co_await emit(line);
+        }
+      }
+    if (std::exchange(there, false))
+      for (const auto& line : last) co_await emit(line);
     if (!input.follow || ended(build->status.phase)) co_return;
     // The last line and the end of the build are two things: look at the end again after a moment.
     co_await signal->wait_for(std::chrono::milliseconds{500});

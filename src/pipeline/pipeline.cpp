@@ -63,18 +63,30 @@ void Pipeline::add_operations(api::Api& api) {
       .permission = Permission::Deploy,
       .repeat = Repeat::Safe,
       .run = [state](api::Call call, Nothing input) { return state->cancel_build(std::move(call), input); }});
+  api.add(Operation<Nothing, RepeatOutput>{
+      .name = "builds.repeat",
+      .target = Target::Entity,
+      .help = "Build the same commit again, and deploy it as its push did, if its branch still ends there.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Unsafe,
+      .run = [state](api::Call call, Nothing input) { return state->repeat_build(std::move(call), input); }});
 }
 
 Task<> Pipeline::stop() {
-  std::vector<std::shared_ptr<Scope>> running;
-  {
-    const std::lock_guard lock{state_->mutex};
-    for (const auto& [uid, scope] : state_->build_scopes) running.push_back(scope);
+  auto& state = *state_;
+  state.stopping = true;
+  state.scope.cancel();
+  // What runs is ended, then those who wait for it; one of them may have begun another meanwhile.
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::shared_ptr<Scope>> running;
+    {
+      const std::lock_guard lock{state.mutex};
+      for (const auto& [uid, place] : state.places) running.push_back(place.work);
+    }
+    for (const auto& work : running) work->cancel();
+    for (const auto& work : running) co_await work->join();
+    co_await state.scope.join();
   }
-  state_->scope.cancel();
-  for (const auto& scope : running) scope->cancel();
-  for (const auto& scope : running) co_await scope->join();
-  co_await state_->scope.join();
 }
 
 }  // namespace tow::pipeline

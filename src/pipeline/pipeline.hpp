@@ -59,7 +59,7 @@ class Pipeline {
   ~Pipeline();
 
   std::vector<control::Controller> controllers();
-  /// builds.logs, builds.cancel, pipelineruns.follow
+  /// builds.logs, builds.cancel, builds.repeat, pipelineruns.follow
   void add_operations(api::Api& api);
   /// Ends the builds that run; they begin again at the next start.
   Task<> stop();

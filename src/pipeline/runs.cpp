@@ -61,6 +61,10 @@ std::string image_of(const score::Document& document) {
   return {};
 }
 
+std::string superseded_by(const Entity<PipelineRun>& newer) {
+  return fmt::format("superseded by {}", newer.spec.commit.id.substr(0, 8));
+}
+
 // An entity that another step, or another run, has made already is as good.
 Task<> create_once(store::Store& store, Record draft) {
   store::Transaction transaction;
@@ -102,7 +106,7 @@ Task<> Pipeline::State::end_run(const Entity<PipelineRun>& run, PipelineRun::Sta
 // A later push to the same branch, if there is one.
 Task<std::optional<Entity<PipelineRun>>> Pipeline::State::newer_run(const Entity<PipelineRun>& run) {
   const auto records = co_await settings.store.query(
-      {.filter = {.kind = "PipelineRun", .project = run.project()}, .limit = 50});
+      {.filter = {.kind = "PipelineRun", .project = run.project()}, .limit = 500});
   for (const auto& record : records) {
     if (record->created_revision <= run.record->created_revision) break;
     auto other = decode<PipelineRun>(record);
@@ -146,8 +150,7 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
   auto status = run.status;
   status.started = settings.clock.now();
   if (const auto newer = co_await newer_run(run)) {
-    co_await end_run(run, status, WorkPhase::Cancelled,
-                     fmt::format("superseded by {}", newer->spec.commit.id.substr(0, 8)));
+    co_await end_run(run, status, WorkPhase::Cancelled, superseded_by(*newer));
     co_return control::Outcome{};
   }
   CommitPlan plan;
@@ -229,7 +232,8 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
     }
     ComponentRun component{.component = planned.name, .phase = WorkPhase::Running};
     if (planned.built) {
-      if (const auto before = co_await built_before(run.project(), planned)) {
+      const bool anew = run.spec.rebuild == planned.name;
+      if (const auto before = anew ? std::nullopt : co_await built_before(run.project(), planned)) {
         component.build = before->name();
         component.message = "unchanged";
       } else {
@@ -362,9 +366,25 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
 
 Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const PlannedComponent& planned,
                                            ComponentRun& component) {
+  // Runs of one branch look and ask one after the other: else an older one could look before a newer one
+  // exists, and ask after it.
+  const auto branch = fmt::format("{}/{} {}", run.project(), run.spec.repository, run.spec.branch);
+  {
+    const std::lock_guard lock{mutex};
+    if (!asking.insert(branch).second) throw fail(Code::Conflict, "another run of {} is deploying", branch);
+  }
+  struct Leave {
+    State& state;
+    const std::string& branch;
+    ~Leave() {
+      const std::lock_guard lock{state.mutex};
+      state.asking.erase(branch);
+    }
+  };
+  const Leave leave{*this, branch};
   if (const auto newer = co_await newer_run(run)) {
     component.phase = WorkPhase::Cancelled;
-    component.message = fmt::format("superseded by {}", newer->spec.commit.id.substr(0, 8));
+    component.message = superseded_by(*newer);
     co_return;
   }
   const auto plan = co_await plan_of(run);

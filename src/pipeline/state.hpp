@@ -2,9 +2,11 @@
 #pragma once
 // What the parts of the pipeline share.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "base/log.hpp"
 #include "model/project.hpp"
@@ -25,10 +27,21 @@ struct Pipeline::State : std::enable_shared_from_this<Pipeline::State> {
   BuildLogs logs;
   Scope scope;
 
+  std::atomic<bool> stopping = false;
   std::mutex mutex;
   std::map<std::string, CommitPlan> plans;  // of runs under way, by uid; made again after a start
   std::map<std::string, Key> open_runs;     // by uid: what Builds and Deployments may concern
-  std::map<std::string, std::shared_ptr<Scope>> build_scopes;
+  struct Waiting {
+    Key key;
+    StoreRevision created = 0;
+  };
+  struct Place {
+    Key key;
+    std::shared_ptr<Scope> work;
+  };
+  std::map<std::string, Waiting> waiting;  // builds without a place, by uid; made again after a start
+  std::map<std::string, Place> places;     // builds under way, by uid: never more than parallel_builds
+  std::set<std::string> asking;            // branches of which a run is asking for a deployment
 
   // runs.cpp
   Task<control::Outcome> reconcile_run(Key key);
@@ -50,9 +63,14 @@ struct Pipeline::State : std::enable_shared_from_this<Pipeline::State> {
 
   // builds.cpp
   Task<control::Outcome> reconcile_build(Key key);
-  Task<> carry_out(Key key, std::string uid);
+  std::optional<std::string> take_place();
+  void leave_place(const std::string& uid);
+  Task<> start_waiting();
+  Task<bool> start_build(std::string uid);
+  Task<> carry_out(Entity<Build> build, std::shared_ptr<std::function<void(Build::Status&)>> end);
   Task<> finish_build(Key key, std::function<void(Build::Status&)> change);
   Task<Accepted> cancel_build(api::Call call, Nothing input);
+  Task<RepeatOutput> repeat_build(api::Call call, Nothing input);
 
   // follow.cpp
   Task<> follow_run(api::Call call, FollowInput input, std::function<Task<>(const Progress&)> emit);
