@@ -13,6 +13,7 @@ void add_deployments(CLI::App& app, Context& context);    // deploy, rollback, s
 void add_views(CLI::App& app, Context& context);          // status, ls, open, history
 void add_configuration(CLI::App& app, Context& context);  // config, secret
 void add_logs(CLI::App& app, Context& context);           // logs
+void add_builds(CLI::App& app, Context& context);         // build
 void add_terminals(CLI::App& app, Context& context);      // exec, run
 void add_entities(CLI::App& app, Context& context);       // get, apply, delete, watch, explain
 

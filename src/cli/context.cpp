@@ -123,6 +123,14 @@ Record Context::envelope(const Node& document) {
 }
 
 Task<int> Context::follow(std::string deployment, std::int64_t generation) {
+  co_return co_await show_progress("deployments.follow", std::move(deployment), {.generation = generation});
+}
+
+Task<int> Context::follow_run(std::string run) {
+  co_return co_await show_progress("pipelineruns.follow", std::move(run), {});
+}
+
+Task<int> Context::show_progress(std::string operation, std::string name, FollowInput input) {
   bool failed = false;
   const std::function<bool(const Progress&)> show = [&](const Progress& progress) {
     output.note(progress.source.empty() ? progress.text
@@ -130,8 +138,7 @@ Task<int> Context::follow(std::string deployment, std::int64_t generation) {
     if (progress.phase && *progress.phase != WorkPhase::Succeeded) failed = true;
     return true;
   };
-  const FollowInput input{.generation = generation};
-  co_await server().stream<Progress>("deployments.follow", project(), deployment, input, show);
+  co_await server().stream<Progress>(std::move(operation), project(), std::move(name), input, show);
   co_return failed ? kFailed : kOk;
 }
 

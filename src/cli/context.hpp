@@ -70,6 +70,8 @@ class Context {
 
   /// Shows what a deployment does until the generation has ended. The exit code.
   Task<int> follow(std::string deployment, std::int64_t generation);
+  /// The same for what a push, or a repeated build, set in motion.
+  Task<int> follow_run(std::string run);
 
  private:
   template <class K>
@@ -88,6 +90,8 @@ class Context {
     return part ? read_document<T>(*part, "the server's answer", Strictness::Stored) : T{};
   }
   static Record envelope(const Node& document);
+
+  Task<int> show_progress(std::string operation, std::string name, FollowInput input);
 
   std::optional<Workspace> workspace_;
   std::optional<Executor> executor_;

@@ -15,8 +15,10 @@ struct Arguments {
   bool build = false;
 };
 
-// The newest build of a component, whatever became of it.
-Task<std::string> newest_build(Context& context, std::string component) {
+// The build of that name; else the newest one of the component, whatever became of it.
+Task<std::string> find_build(Context& context, std::string given) {
+  if (!given.empty() && co_await context.find<Build>(given)) co_return given;
+  const auto component = context.deployment(given).component;
   std::string name;
   TimePoint newest{};
   for (const auto& build : co_await context.list<Build>())
@@ -24,12 +26,13 @@ Task<std::string> newest_build(Context& context, std::string component) {
       newest = build.record->created;
       name = build.name();
     }
-  if (name.empty()) throw fail(Code::NotFound, "{} was never built here", component);
+  if (name.empty())
+    throw fail(Code::NotFound,
+               "{} was never built here, and no build is called so; `tow build ls` lists them", component);
   co_return name;
 }
 
 Task<int> show(Context& context, Arguments arguments) {
-  const auto name = context.deployment(arguments.component);
   if (!arguments.since.empty()) {
     arguments.input.since = parse_duration(arguments.since);
     if (!arguments.input.since)
@@ -48,10 +51,11 @@ Task<int> show(Context& context, Arguments arguments) {
     return true;
   };
   if (arguments.build) {
-    const auto build = co_await newest_build(context, name.component);
+    const auto build = co_await find_build(context, arguments.component);
     co_await context.server().stream<LogEntry>("builds.logs", context.project(), build, arguments.input,
                                                print);
   } else {
+    const auto name = context.deployment(arguments.component);
     co_await context.server().stream<LogEntry>("deployments.logs", context.project(), name.text(),
                                                arguments.input, print);
   }
@@ -64,14 +68,15 @@ void add_logs(CLI::App& app, Context& context) {
   auto a = std::make_shared<Arguments>();
   auto* command =
       app.add_subcommand("logs", "What a component wrote, of all its instances, also of those that are gone");
-  command->add_option("COMPONENT", a->component, "COMPONENT[.ENVIRONMENT]");
+  command->add_option("COMPONENT", a->component, "COMPONENT[.ENVIRONMENT]; with --build also a build's name");
   command->add_flag("-f,--follow", a->input.follow, "Go on with what comes");
   command->add_option("--since", a->since, "Only what is younger: 30s, 10m, 2h");
   command->add_option("-n,--tail", a->input.tail, "Only the last lines")
       ->check(whole_number(0, 1'000'000'000));
   command->add_option("--grep", a->input.grep, "Only lines that match this regular expression");
   auto* previous = command->add_flag("--previous", a->input.previous, "Of the revision before");
-  command->add_flag("--build", a->build, "Of its newest build")->excludes(previous);
+  command->add_flag("--build", a->build, "Of its newest build, or of the one that is named")
+      ->excludes(previous);
   command->callback([&context, a] { context.action = [&context, a] { return show(context, *a); }; });
 }
 

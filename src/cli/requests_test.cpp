@@ -36,7 +36,7 @@ class Requests : public CommandTest {
     const auto body = co_await request.body.all();
     asked = request.method + " " + std::string{request.param("rest")} + (body.empty() ? "" : " " + body);
     http::Response made = http::Response::json(
-        R"({"deployment":"d","generation":1,"revision":2,"release":"r","values":[],"revisions":[],"items":[)"
+        R"({"deployment":"d","generation":1,"run":"r","build":"b","revision":2,"release":"r","values":[],"revisions":[],"items":[)"
         R"({"kind":"Deployment","metadata":{"name":"web.test","project":"shop"},)"
         R"("spec":{"component":"web","environment":"test"}}]})");
     responder.send(std::move(made));
@@ -100,6 +100,12 @@ TEST_F(Requests, WordsBecomeTheRightOperation) {
       {"nothing but the command",
        {"rollback", "--hold", "--no-wait"},
        R"(POST projects/shop/deployments/api.development:rollback {"hold":true})"},
+      {"a build is ended",
+       {"build", "cancel", "shop-1.web"},
+       "POST projects/shop/builds/shop-1.web:cancel {}"},
+      {"a build once more",
+       {"build", "repeat", "shop-1.web", "--no-wait"},
+       "POST projects/shop/builds/shop-1.web:repeat {}"},
       {"a hold is lifted",
        {"rollback", "web", "--unhold"},
        "POST projects/shop/deployments/web.development:unhold {}"},
