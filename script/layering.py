@@ -17,7 +17,7 @@ FLOORS = [
     ["store", "client", "secret", "image", "engine", "route"],
     ["control", "api", "cli"],
     ["source", "pipeline", "provision", "deploy", "domain", "observe", "notify", "backup", "catalog",
-     "scaffold", "identity"],
+     "scaffold", "identity", "retention"],
     ["apps"],
 ]
 FLOOR = {module: level for level, modules in enumerate(FLOORS) for module in modules}

@@ -59,6 +59,24 @@ Task<int> invite(std::string socket, std::string subject) {
   co_return 0;
 }
 
+Task<int> clean(std::string socket, bool dry_run) {
+  client::Client client{co_await boost::asio::this_coro::executor, {.url = "unix://" + socket, .token = {}}};
+  const CleanInput input{.dry_run = dry_run};
+  const auto output = co_await client.call<CleanOutput>("platforms.clean", {}, "platform", input);
+  for (const auto& name : output.names) std::printf("%s\n", name.c_str());
+  fmt::print(stderr, "{} runs, {} builds, {} releases and {} events {}, and states from before {}.\n",
+             output.runs, output.builds, output.releases, output.events, dry_run ? "would go" : "went",
+             to_string(output.history));
+  if (dry_run)
+    fmt::print(stderr,
+               "Of the images {} are in use; the others would go, but base images and what is fresh.\n",
+               output.images_kept);
+  else
+    fmt::print(stderr, "Images that nothing uses gave back {} MiB.\n", output.images.count >> 20);
+  for (const auto& note : output.notes) fmt::print(stderr, "tow: {}\n", note);
+  co_return output.notes.empty() ? 0 : 1;
+}
+
 int report(const std::function<int()>& work) {
   try {
     return work();
@@ -87,6 +105,17 @@ void add_commands(CLI::App& app, int& code, const cli::Output& output) {
       ->capture_default_str();
   inviting->callback(
       [socket, subject, &code] { code = report([&] { return run_blocking(invite(*socket, *subject)); }); });
+
+  auto* gc = admin->add_subcommand("gc", "Remove old runs, builds, releases and images that nothing uses");
+  const auto gc_socket = std::make_shared<std::string>(settings->socket());
+  const auto dry_run = std::make_shared<bool>(false);
+  gc->add_flag("--dry-run", *dry_run, "Only say what would go");
+  gc->add_option("--socket", *gc_socket, "The server's local socket")
+      ->envname("TOWPATH_SOCKET")
+      ->capture_default_str();
+  gc->callback([gc_socket, dry_run, &code] {
+    code = report([&] { return run_blocking(clean(*gc_socket, *dry_run)); });
+  });
 
   const auto gone = std::make_shared<ServerSettings>();
   const auto with_data = std::make_shared<bool>(false);

@@ -15,6 +15,7 @@
 #include "model/project.hpp"
 #include "observe/observe.hpp"
 #include "pipeline/pipeline.hpp"
+#include "retention/retention.hpp"
 #include "route/haproxy/haproxy.hpp"
 #include "secret/secret.hpp"
 #include "source/source.hpp"
@@ -156,6 +157,7 @@ struct Platform::Parts {
        .missing_configuration =
            [this](const auto&... arguments) { return deployments.missing_configuration(arguments...); }}};
 
+  retention::Retention retention{{.store = *store, .images = *images, .clock = *clock, .executor = executor}};
   observe::Observe observe{{.store = *store,
                             .engine = *engine,
                             .router = *router,
@@ -214,6 +216,7 @@ void Platform::Parts::open_api() {
   source.add_operations(api);
   deployments.add_operations(api);
   pipeline.add_operations(api);
+  retention.add_operations(api);
   observe.add_operations(api);
   api.mount(routes);
   source.mount(routes);
@@ -246,12 +249,14 @@ Task<> Platform::start() {
   p.open_api();
   p.runtime.start();
   p.observe.start();
+  p.retention.start();
 }
 
 // The reverse. What was not started ends at once.
 Task<> Platform::stop() {
   auto& p = *parts_;
   if (p.server) co_await p.server->stop(std::chrono::seconds{5});
+  co_await p.retention.stop();
   co_await p.observe.stop();
   co_await p.runtime.stop();
   co_await p.pipeline.stop();

@@ -88,6 +88,11 @@ struct Platform {
     std::string python_index;
     Bytes push_limit{512u << 20};
     Duration history{std::chrono::hours{24 * 30}};
+    int keep_runs = 50;
+    int keep_builds = 20;
+    int keep_releases = 20;
+    Duration keep_age{std::chrono::hours{24 * 7}};
+    Duration keep_events{std::chrono::hours{24 * 365}};
   };
   using Status = Nothing;
 };
@@ -102,6 +107,13 @@ constexpr auto fields(Of<Platform::Spec>) {
       field("pythonIndex", &S::python_index, "Where builds get Python packages; empty: pip's default."),
       field("pushLimit", &S::push_limit, "Largest push that is taken."),
       field("history", &S::history, "How long earlier states can be read."),
+      field("keepRuns", &S::keep_runs, "Ended runs that are kept of each repository.", between(1, 1e6)),
+      field("keepBuilds", &S::keep_builds, "Ended builds that are kept of each component, with their logs.",
+            between(1, 1e6)),
+      field("keepReleases", &S::keep_releases,
+            "Releases that are kept of each component, beside those that a revision has.", between(1, 1e6)),
+      field("keepAge", &S::keep_age, "Runs, builds and releases younger than this are kept, however many."),
+      field("keepEvents", &S::keep_events, "How long the audit trail is kept."),
   };
 }
 
