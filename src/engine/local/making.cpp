@@ -287,7 +287,7 @@ Running make(Workshop& shop, const Order& order, TimePoint now) {
     }
     Running running{.record = {.id = order.id,
                                .link = s.link,
-                               .runtime = order.workload.runtime,
+                               .runtime = order.runtime.program,  // another default may come after us
                                .image = s.image.id,
                                .started = now},
                     .monitor = std::move(s.monitor),

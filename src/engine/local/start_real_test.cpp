@@ -25,6 +25,20 @@ TEST_P(Start, RunsUntilItIsRetired) {
   EXPECT_EQ(lines({.source = "g1"}), std::vector<std::string>{"listening on 8080"});
 }
 
+// A machine that gets crun later, or a server that is told of another.
+TEST_P(Start, StaysWithItsRuntimeWhenTheNextServerUsesAnother) {
+  ensure("g1", workload({"serve", "8080"}, {{.name = "http", .port = 8080}}));
+  wait_ready("g1");
+  stop_engine();
+  runtime_ = runtime_ == "crun" ? "runc" : "crun";
+  start_engine();
+  wait_ready("g1");
+  EXPECT_EQ(exec("g1-0", {"/p", "env", "PORT"}).second, 0);
+  EXPECT_EQ(engine_->group("g1")->instances.at(0).restarts, 0);
+  run_blocking(engine_->retire("g1", std::chrono::seconds{5}));
+  wait_gone("g1");
+}
+
 INSTANTIATE_TEST_SUITE_P(Runtime, Start, testing::Values("crun", "runc"),
                          [](const auto& info) { return info.param; });
 
