@@ -51,6 +51,20 @@ class Life(PlatformCase):
             self.assertIn("from the job", done.stdout)
             self.assertEqual(done.returncode, 3)
 
+        with self.subTest("builds are listed, read by their names and repeated"):
+            builds = [build["metadata"]["name"] for build in
+                      json.loads(p.tow("build", "ls", "site", "-p", "blog", "-o", "json").stdout)]
+            self.assertEqual(len(builds), 2)
+            self.assertIn("STEP", p.tow("logs", "--build", builds[1], "-p", "blog").stdout)
+            self.assertNotEqual(p.tow("build", "repeat", builds[1], "-p", "blog", check=False).returncode, 0,
+                                "an older commit is not deployed over a newer one")
+            self.assertIn("live as revision", p.tow("build", "repeat", builds[0], "-p", "blog").stderr)
+            self.assertEqual(p.get(SITE)[1], "<h1>second</h1>\n")
+
+        with self.subTest("the clean-up would take nothing that is young"):
+            # Only asked: these tests share one image store with whoever else runs them.
+            self.assertIn("0 runs, 0 builds, 0 releases", p.tow("admin", "gc", "--dry-run").stderr)
+
         with self.subTest("destroyed, it is gone from the proxy, too"):
             p.tow("destroy", "project", "blog", "--yes")
             self.assertEqual(p.get(SITE)[0], 404)
