@@ -123,7 +123,9 @@ Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Ta
           co_await say(name, text, component.phase);
         }
       }
-      if (ended(run->status.phase)) {
+      // Nobody waits at the push for what a person has to do first.
+      const bool waits = run->status.phase == WorkPhase::Queued && !run->status.message.empty();
+      if (ended(run->status.phase) || waits) {
         if (!run->status.message.empty()) co_await say({}, run->status.message, run->status.phase);
         co_return;
       }

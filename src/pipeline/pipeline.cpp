@@ -17,8 +17,9 @@ Pipeline::~Pipeline() = default;
 
 std::vector<control::Controller> Pipeline::controllers() {
   auto* state = state_.get();
-  // A run is concerned by its own changes, by those of its builds, and by those of the deployments that it
-  // waits for. The latter two do not know their runs: every run of the project that has not ended looks.
+  // A run is concerned by its own changes, by those of its builds and of the deployments that it waits for,
+  // by a later push, and by configuration that it lacks. None of these know their runs: every run of the
+  // project that has not ended looks.
   const auto open_runs = [state](const Record& record) {
     const std::lock_guard lock{state->mutex};
     std::vector<Key> keys;
@@ -27,7 +28,15 @@ std::vector<control::Controller> Pipeline::controllers() {
     return keys;
   };
   return {{.name = "pipeline.runs",
-           .watches = {{.kind = "PipelineRun", .keys = {}},
+           .watches = {{.kind = "PipelineRun",
+                        .keys =
+                            [open_runs](const Record& record) {
+                              auto keys = open_runs(record);
+                              keys.push_back(record.key);
+                              return keys;
+                            }},
+                       {.kind = "Configuration", .keys = open_runs},
+                       {.kind = "Secret", .keys = open_runs},
                        {.kind = "Build", .keys = open_runs},
                        {.kind = "Deployment", .keys = open_runs}},
            .reconcile = [state](Key key) { return state->reconcile_run(std::move(key)); }},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a push sets in motion, from its documents to what is deployed.
+#include "model/identity.hpp"
 #include "pipeline/bench_test.hpp"
 
 namespace tow::pipeline {
@@ -136,15 +137,39 @@ TEST_F(Plans, ARepositoryWithNothingToBuildSaysSo) {
   EXPECT_TRUE(deployed.empty());
 }
 
-TEST_F(Plans, MissingConfigurationIsNamedBeforeTheBuild) {
+TEST_F(Plans, MissingConfigurationIsNamedBeforeTheBuildWhichGoesOnWhenItIsSet) {
   missing = {"ALPHA", "BETA"};
-  const auto status = until_ended(push_files(shop()));
-  EXPECT_EQ(status.phase, WorkPhase::Failed);
-  std::string all;
-  for (const auto& note : status.notes) all += note + "\n";
-  EXPECT_NE(all.find("tow config set ALPHA"), std::string::npos) << all;
-  EXPECT_NE(all.find("tow config set BETA"), std::string::npos) << all;
+  const auto name = push_files(shop());
+  const auto told = fmt::format("{}", fmt::join(told_of(name), "\n"));
+  EXPECT_NE(told.find("tow config set ALPHA"), std::string::npos) << told;
+  EXPECT_NE(told.find("tow config set BETA"), std::string::npos) << told;
+  EXPECT_NE(told.find("Nothing was built or deployed"), std::string::npos) << told;
+  EXPECT_EQ(get<PipelineRun>(name).status.phase, WorkPhase::Queued);
   EXPECT_TRUE(images.builds().empty());
+
+  const auto set = [&](const std::string& scope) {
+    store::Transaction transaction;
+    transaction.create(draft<Configuration>("shop", scope, {}));
+    commit(std::move(transaction));
+    settle();
+  };
+  missing = {"BETA"};
+  set("development");
+  EXPECT_EQ(get<PipelineRun>(name).status.phase, WorkPhase::Queued) << "one of them is not set yet";
+  missing = {};
+  set("project");
+  EXPECT_EQ(until_ended(name).phase, WorkPhase::Succeeded);
+  EXPECT_EQ(deployed.size(), 2u);
+}
+
+TEST_F(Plans, ALaterPushTakesThePlaceOfOneThatLacksConfiguration) {
+  missing = {"ALPHA"};
+  const auto first = push_files(shop());
+  settle();
+  missing = {};
+  const auto second = push_files(shop());
+  EXPECT_EQ(until_ended(second).phase, WorkPhase::Succeeded);
+  EXPECT_EQ(until_ended(first).phase, WorkPhase::Cancelled);
 }
 
 TEST_F(Plans, ABranchGoesToItsEnvironmentOrNowhereAndSaysSo) {

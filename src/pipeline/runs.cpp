@@ -148,13 +148,13 @@ Task<std::optional<Entity<Build>>> Pipeline::State::built_before(const std::stri
 
 Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
   auto status = run.status;
-  status.started = settings.clock.now();
   if (const auto newer = co_await newer_run(run)) {
     co_await end_run(run, status, WorkPhase::Cancelled, superseded_by(*newer));
     co_return control::Outcome{};
   }
   CommitPlan plan;
   std::string problem;
+  bool unset = false;
   try {
     plan = co_await plan_of(run);
     status.notes = plan.notes;
@@ -172,7 +172,7 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
              settings.missing_configuration(run.project(), *plan.environment, component.name, required)) {
           status.notes.push_back(fmt::format("{} reads {}, which is not set: tow config set {}=… -e {}",
                                              component.name, name, name, *plan.environment));
-          problem = "configuration is missing. Nothing was built or deployed";
+          unset = true;
         }
       }
     } else {
@@ -187,11 +187,20 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
     problem = error.message();
   }
   if (!problem.empty()) {
+    status.started = settings.clock.now();
     co_await end_run(run, status, WorkPhase::Failed, problem);
     co_return control::Outcome{};
   }
-
   store::Transaction transaction;
+  status.message.clear();
+  if (unset) {
+    status.message = "configuration is missing. Nothing was built or deployed; this goes on when it is set";
+    transaction.put_status(run.key(), encode_status<PipelineRun>(status), run.record->revision);
+    co_await settings.store.commit(std::move(transaction));
+    co_return control::Outcome{};
+  }
+  status.started = settings.clock.now();
+
   const auto snapshot = settings.store.snapshot();
   const auto project = snapshot->get(key<Project>({}, run.project()));
   if (!project || project->deleted) {
