@@ -16,6 +16,7 @@
 #include "observe/observe.hpp"
 #include "pipeline/pipeline.hpp"
 #include "retention/retention.hpp"
+#include "route/haproxy/daemon.hpp"
 #include "route/haproxy/haproxy.hpp"
 #include "secret/secret.hpp"
 #include "source/source.hpp"
@@ -239,6 +240,9 @@ Platform::~Platform() = default;
 // What others stand on comes first.
 Task<> Platform::start() {
   auto& p = *parts_;
+  // Before anything is started that would have to be ended again.
+  const auto api = address_of(p.settings.listen);
+  if (api.socket.empty() && api.port != 0) route::haproxy::check_port(api.host, api.port);
   passable_directory(p.settings.runtime);
   co_await p.ensure_platform();
   co_await p.images->start();

@@ -232,7 +232,7 @@ TEST(Output, TablesAreAlignedByWhatIsSeen) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(),
             "NAME    PHASE    NOTE\n"
             "web     Healthy  ok\n"
-            "bücher  \x1b[31mX\x1b[0m        \n");
+            "bücher  \x1b[31mX\x1b[0m\n");
 }
 
 TEST(Output, AgesAndSizesAreShort) {

@@ -41,6 +41,7 @@ void Output::table(const std::vector<std::vector<std::string>>& rows) const {
       text += rows[r][i];
       if (i + 1 < rows[r].size()) text.append(widths[i] - width(rows[r][i]) + 2, ' ');
     }
+    while (text.ends_with(' ')) text.pop_back();
     line(r == 0 ? paint(Colour::Dim, text) : text);
   }
 }

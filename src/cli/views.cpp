@@ -112,6 +112,12 @@ Task<int> open_url(Context& context, std::string given) {
   if (deployment->status.urls.empty())
     throw fail(Code::FailedPrecondition, "{} has no route: add a resource of type route to its score.yaml",
                name.text());
+  if (context.output.format != Format::Table) {
+    Node::List urls;
+    for (const auto& url : deployment->status.urls) urls.push_back(url);
+    context.output.document(Node::Map{{"urls", std::move(urls)}});
+    co_return kOk;
+  }
   for (const auto& url : deployment->status.urls) context.output.line(url);
   if (!context.output.terminal()) co_return kOk;
   Command browser;
