@@ -70,6 +70,16 @@ class Life(PlatformCase):
             self.assertEqual(p.get(SITE)[0], 404)
             self.assertEqual(p.tow("get", "projects", "blog", check=False).returncode, 4)
 
+    def test_a_push_that_lacks_configuration_goes_on_when_it_is_set(self):
+        p = self.platform
+        p.tow("project", "create", "late")
+        score = (SCORE % "site").replace("    image: .", "    image: .\n    variables: {A: \"${resources.env.ALPHA}\"}") + "  env:\n    type: environment\n"
+        folder = p.repository("late", files={"index.html": "late\n", "score.yaml": score})
+        self.assertIn("tow config set ALPHA=", p.push(folder, "First"))
+        p.tow("config", "set", "ALPHA=1", "-p", "late", "-e", "development")
+        wait_until("it is live", lambda: p.get("site--development--late.localhost") == (200, "late\n"))
+        p.tow("destroy", "project", "late", "--yes")
+
     def test_what_is_wrong_is_said_to_the_pusher_and_changes_nothing(self):
         p = self.platform
         p.tow("project", "create", "wrong")
