@@ -51,6 +51,22 @@ TEST_F(Builds, AProjectWithManyDoesNotKeepAnotherWaiting) {
   EXPECT_LE(clock.now() - began, seconds{20}) << "the next free place is its";
 }
 
+TEST_F(Builds, WhatANewerPushSupersedesIsNotBegun) {
+  images.take(seconds{10});
+  auto files = many(6);
+  const auto older = push_files(files);
+  advance(seconds{1});
+  for (auto& [name, content] : files)
+    if (name.ends_with(".html")) content += " newer";
+  const auto newer = push_files(files);
+  EXPECT_EQ(until_ended(newer).phase, WorkPhase::Succeeded);
+  EXPECT_EQ(images.builds().size(), 8U) << "the two that had begun, and the newer's six";
+  const auto status = until_ended(older);
+  EXPECT_EQ(status.phase, WorkPhase::Cancelled);
+  for (const auto& component : status.components)
+    EXPECT_TRUE(component.message.starts_with("superseded by ")) << component.message;
+}
+
 TEST_F(Builds, ALogIsReadWhileItGrowsAndFiltered) {
   images.take(minutes{1});
   const auto run = push_files(site("one"));
@@ -96,6 +112,7 @@ TEST_F(Builds, OneThatRunsIsCancelledWithAllThatItStarted) {
   EXPECT_TRUE(until([&] { return images.running() == 0U; }, seconds{1}));
   const auto status = until_ended(run);
   EXPECT_EQ(status.phase, WorkPhase::Cancelled);
+  EXPECT_EQ(status.components[0].message, "the build was cancelled");
   EXPECT_EQ(only_build().status.phase, WorkPhase::Cancelled);
   EXPECT_EQ(log_of(only_build().name()).back(), "the build was cancelled");
   EXPECT_TRUE(deployed.empty());

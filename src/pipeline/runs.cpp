@@ -274,8 +274,11 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
 Task<control::Outcome> Pipeline::State::advance_run(Entity<PipelineRun> run) {
   const auto plan = co_await plan_of(run);
   auto status = run.status;
+  const auto newer = co_await newer_run(run);
   for (auto& component : status.components) {
     if (ended(component.phase)) continue;
+    // What nobody has begun to build, nobody needs any more; what is begun fills the cache for the newer one.
+    if (newer && component.build.starts_with(run.name() + ".")) co_await withdraw_build(run, component.build);
     const auto planned = std::find_if(plan.components.begin(), plan.components.end(),
                                       [&](const auto& each) { return each.name == component.component; });
     if (planned == plan.components.end())
@@ -306,6 +309,16 @@ Task<control::Outcome> Pipeline::State::advance_run(Entity<PipelineRun> run) {
   co_return control::Outcome{};
 }
 
+Task<> Pipeline::State::withdraw_build(const Entity<PipelineRun>& run, std::string name) {
+  const auto build = co_await find<Build>(settings.store, run.project(), std::move(name));
+  if (!build || build->spec.cancelled || build->status.phase != WorkPhase::Queued) co_return;
+  auto spec = build->spec;
+  spec.cancelled = true;
+  store::Transaction transaction;
+  transaction.put_spec(build->key(), encode_spec<Build>(spec), build->record->revision);
+  co_await settings.store.commit(std::move(transaction));
+}
+
 Task<void> Pipeline::State::advance_component(const Entity<PipelineRun>& run, const PlannedComponent& planned,
                                               ComponentRun& component) {
   if (component.release.empty() && !co_await make_release(run, planned, component)) co_return;
@@ -328,6 +341,10 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
     if (!build || build->status.phase == WorkPhase::Failed || build->status.phase == WorkPhase::Cancelled) {
       component.phase = build ? build->status.phase : WorkPhase::Cancelled;
       component.message = build ? "the build failed: " + build->status.message : "the build is gone";
+      if (build && component.phase == WorkPhase::Cancelled) {
+        const auto newer = co_await newer_run(run);
+        component.message = newer ? superseded_by(*newer) : "the build was cancelled";
+      }
       co_return false;
     }
     if (build->status.phase != WorkPhase::Succeeded) co_return false;

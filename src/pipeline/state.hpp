@@ -54,6 +54,7 @@ struct Pipeline::State : std::enable_shared_from_this<Pipeline::State> {
   Task<void> ask_deployment(const Entity<PipelineRun>& run, const PlannedComponent& planned,
                             ComponentRun& component);
   Task<void> look_at_deployment(const Entity<PipelineRun>& run, ComponentRun& component);
+  Task<> withdraw_build(const Entity<PipelineRun>& run, std::string name);
   Task<std::optional<Entity<PipelineRun>>> newer_run(const Entity<PipelineRun>& run);
   Task<CommitPlan> plan_of(const Entity<PipelineRun>& run);
   Task<std::optional<Entity<Build>>> built_before(const std::string& project,
