@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "engine/local/clone.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -67,6 +68,14 @@ RAW bool mount_all(Plan& plan) {
                                          m.overlay->options.c_str()));
 }
 
+/// As the kernel reads it: the library's sigaction is not only a system call where a sanitizer watches.
+struct KernelAction {
+  void (*handler)(int) = SIG_DFL;
+  unsigned long flags = 0;
+  void (*restorer)() = nullptr;
+  unsigned long mask = 0;
+};
+
 RAW int child(void* argument) {
   Plan& plan = *static_cast<Plan*>(argument);
   ::syscall(SYS_setsid);
@@ -82,13 +91,11 @@ RAW int child(void* argument) {
     if (failed(plan, "pass a descriptor", ::syscall(SYS_dup3, ours, theirs, 0))) return 1;
   if (failed(plan, "enter the working directory", ::syscall(SYS_chdir, plan.cwd))) return 1;
   // Handlers are reset by exec, but what we ignore would stay ignored.
-  struct sigaction standard{};
-  standard.sa_handler = SIG_DFL;
+  const KernelAction standard;
   for (const int number : {SIGPIPE, SIGCHLD, SIGHUP, SIGINT, SIGTERM})
-    ::sigaction(number, &standard, nullptr);
-  sigset_t none;
-  sigemptyset(&none);
-  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
+    ::syscall(SYS_rt_sigaction, number, &standard, nullptr, sizeof standard.mask);
+  const unsigned long none = 0;
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
   ::syscall(SYS_execve, plan.argv[0], plan.argv.data(), plan.environment.data());
   failed(plan, "start the program", -1);
   return 1;
@@ -127,8 +134,8 @@ Launched launch(const Launch& what) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
-  const pid_t pid = ::clone(child, stack.data() + (stack.size() & ~std::size_t{63}),
-                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &process);
+  const pid_t pid = ::__clone(child, stack.data() + (stack.size() & ~std::size_t{63}),
+                              CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &process);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) throw system_error("starting " + what.argv.at(0), error);

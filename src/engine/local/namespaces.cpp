@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "engine/local/clone.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -32,8 +33,8 @@ class Holder {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_ = ::clone(hold, stack_.data() + stack_.size(), CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD,
-                   reinterpret_cast<void*>(static_cast<long>(::getpid())));
+    pid_ = ::__clone(hold, stack_.data() + stack_.size(), CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD,
+                     reinterpret_cast<void*>(static_cast<long>(::getpid())));
     const int error = errno;
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid_ < 0) throw system_error("making a user and a network namespace", error);
