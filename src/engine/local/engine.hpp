@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The engine itself: groups, jobs and environments as records, one Instance for each copy, and what is seen
-// from outside as views under a mutex. State is changed on one strand; what blocks runs in a pool; the work
-// of each group is in turn, that of several groups at once.
+// from outside as views. State is changed on one strand; what blocks runs in a pool; the work of each group
+// is in turn, that of several groups at once. Its parts: groups.cpp, jobs.cpp, recovery.cpp (start and end of
+// all), engine_logs.cpp (what is kept in files), engine.cpp (the rest).
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 
 #include "engine/local/instance.hpp"
 #include "engine/local/local.hpp"
+#include "engine/local/turn.hpp"
+#include "engine/local/views.hpp"
 
 namespace tow::engine::local {
 
@@ -52,19 +54,14 @@ class Local final : public LocalEngine {
   Task<> tear_down();
 
  private:
-  /// Who changes a group or job waits for its turn: each change has several steps.
-  struct Turn {
-    bool taken = false;
-    Signal freed;
-  };
-  class Hold;
   struct Outcome;
   class Report;
   struct Group {
     GroupRecord record;
+    std::string recorded;  // what of it is on disk
     std::shared_ptr<const Workload> workload;
     std::map<int, std::shared_ptr<Instance>> instances;
-    Turn turn;
+    Turn turn;  // each change has several steps
   };
   struct Job {
     JobRecord record;
@@ -74,27 +71,29 @@ class Local final : public LocalEngine {
   using GroupPtr = std::shared_ptr<Group>;
   using JobPtr = std::shared_ptr<Job>;
 
-  Task<Hold> take(Turn& turn);
   Task<> on_strand(Task<> work);
-  Task<> ensure_here(GroupSpec spec);
-  Task<> retire_here(GroupId id, Duration grace);
-  Task<> run_job_here(JobSpec spec);
-  Task<> remove_job_here(JobId id);
-  Task<> settle(GroupPtr group);
-  Task<> supervise(GroupPtr group, std::shared_ptr<Instance> instance);
-  Task<> supervise(JobPtr job);
+  void recover();
   Task<> watch_dns(EnvironmentId environment);
   Task<> keep_logs();
-  /// Whether more may come into that log.
-  bool writes(const std::string& source, const std::string& instance) const;
+  bool keep_log(const std::string& source, const InstanceId& instance, std::uintmax_t& before);
+
+  // groups.cpp
+  Task<> ensure_here(GroupSpec spec);
+  Task<> retire_here(GroupId id, Duration grace);
+  Task<> settle(GroupPtr group, GroupRecord wanted);
+  Task<> settle_in_time(GroupPtr group);
+  Task<> supervise(GroupPtr group, std::shared_ptr<Instance> instance);
   std::shared_ptr<Instance> add_instance(const GroupPtr& group, const InstanceRecord& record);
-  std::shared_ptr<Instance> add_instance(const JobPtr& job);
   Wish wish_of(const Group& group, int ordinal) const;
+  bool known(const GroupPtr& group) const;
   void publish(const Group& group);
+
+  // jobs.cpp
+  Task<> run_job_here(JobSpec spec);
+  Task<> remove_job_here(JobId id);
+  Task<> supervise(JobPtr job);
+  std::shared_ptr<Instance> add_instance(const JobPtr& job);
   void publish(const Job& job);
-  void forget(const std::string& id);
-  void tell(const std::string& id);
-  void recover();
 
   Settings settings_;
   Place place_;
@@ -107,19 +106,12 @@ class Local final : public LocalEngine {
   std::unique_ptr<Scope> scope_;
   Surroundings around_;
   Folder group_records_, job_records_;
+  Views views_;
 
   // On the strand.
   std::map<GroupId, GroupPtr> groups_;
   std::map<JobId, JobPtr> jobs_;
   std::set<EnvironmentId> watched_dns_;
-
-  // Seen from any thread.
-  mutable std::mutex mutex_;
-  std::map<GroupId, GroupView> group_views_;
-  std::map<JobId, JobView> job_views_;
-  std::map<std::string, std::string> images_;  // group or job -> image
-  std::vector<std::function<void(const std::string&)>> listeners_;
-  std::vector<std::weak_ptr<Signal>> followers_;  // of logs
 };
 
 }  // namespace tow::engine::local

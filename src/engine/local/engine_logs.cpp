@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/local/disk.hpp"
 #include "engine/local/engine.hpp"
 #include "engine/local/log_files.hpp"
 #include "engine/local/terminal.hpp"
@@ -114,20 +115,10 @@ Task<> watch_directory(fs::path directory, Signal& changed) {
 
 }  // namespace
 
-bool Local::writes(const std::string& source, const std::string& instance) const {
-  const std::lock_guard lock{mutex_};
-  if (const auto job = job_views_.find(source); job != job_views_.end())
-    return job->second.phase == JobView::Phase::Running;
-  const auto group = group_views_.find(source);
-  if (group == group_views_.end()) return false;
-  return instance.empty() ||
-         std::ranges::any_of(group->second.instances, [&](const auto& one) { return one.id == instance; });
-}
-
 Task<> Local::logs(LogQuery query, LogSink sink) {
   const Source source = find_source(place_, query.source);
   const fs::path directory = place_.logs(source.directory);
-  if (!fs::exists(directory) && !writes(source.directory, source.instance))
+  if (!fs::exists(directory) && !views_.writes(source.directory, source.instance))
     throw fail(Code::NotFound, "there are no logs of {}", query.source);
   Merge merge{directory, source.instance};
   co_await pool_.run([&] { merge.seek(query.since, query.tail); });
@@ -142,17 +133,13 @@ Task<> Local::logs(LogQuery query, LogSink sink) {
   };
   if (!query.follow) co_return co_await drain();
 
-  {
-    const std::lock_guard lock{mutex_};
-    std::erase_if(followers_, [](const auto& one) { return one.expired(); });
-    followers_.push_back(changed);
-  }
+  views_.follow(changed);
   co_await pool_.run([&] { fs::create_directories(directory); });
   co_await with_scope("log watch", [&](Scope& watching) -> Task<> {
     watching.spawn(watch_directory(directory, *changed));
     for (;;) {
       // Looked at before the last lines are read: what is written between the two is not lost.
-      const bool goes_on = writes(source.directory, source.instance);
+      const bool goes_on = views_.writes(source.directory, source.instance);
       co_await drain();
       if (!goes_on) break;
       co_await changed->wait();
@@ -165,33 +152,43 @@ Task<> Local::remove_logs(std::string source) {
   co_await pool_.run([&] { fs::remove_all(place_.logs(source)); });
 }
 
+/// Rotates a log that has become too large, and tidies the older ones. Returns whether it grows fast.
+bool Local::keep_log(const std::string& source, const InstanceId& instance, std::uintmax_t& before) {
+  const fs::path directory = place_.logs(source);
+  std::error_code missing;
+  const auto size = fs::file_size(directory / (instance + ".log"), missing);
+  if (missing || size == before) return false;
+  const bool fast = size > before && size - before > settings_.log_file_size.count / 8;
+  before = size;
+  if (rotate_log(directory, instance, settings_.log_file_size)) {
+    reopen_log(place_.instance(instance));
+    before = 0;
+  }
+  tidy_logs(directory, instance, settings_.log_files);
+  return fast;
+}
+
 /// Looks after the size of logs, more often while something writes fast.
 Task<> Local::keep_logs() {
   std::map<InstanceId, std::uintmax_t> sizes;
-  Duration gap = milliseconds{1000};
-  for (;;) {
+  std::string told;
+  for (Duration gap = milliseconds{1000};;) {
     co_await settings_.clock->sleep(gap);
-    std::vector<std::pair<std::string, InstanceId>> all;
+    std::map<InstanceId, std::string> all;  // with their sources
     for (const auto& [id, group] : groups_)
-      for (const auto& [ordinal, instance] : group->instances) all.emplace_back(id, instance->identity().id);
+      for (const auto& [ordinal, instance] : group->instances) all[instance->identity().id] = id;
     for (const auto& [id, job] : jobs_)
-      if (job->instance) all.emplace_back(id, id);
+      if (job->instance) all[id] = id;
+    std::erase_if(sizes, [&](const auto& one) { return !all.contains(one.first); });
     const bool fast = co_await pool_.run([&] {
       bool growing = false;
-      for (const auto& [source, instance] : all) {
-        const fs::path directory = place_.logs(source);
-        std::error_code missing;
-        const auto size = fs::file_size(directory / (instance + ".log"), missing);
-        auto& before = sizes[instance];
-        if (missing || size == before) continue;
-        growing = growing || (size > before && size - before > settings_.log_file_size.count / 8);
-        before = size;
-        if (rotate_log(directory, instance, settings_.log_file_size)) {
-          reopen_log(place_.instance(instance));
-          before = 0;
+      for (const auto& [instance, source] : all) try {
+          growing |= keep_log(source, instance, sizes[instance]);
+        } catch (...) {
+          const auto fault = explained(std::current_exception()).message();
+          if (std::exchange(told, fault) != fault)
+            log::warning("engine", "the logs of {} cannot be kept small: {}", instance, fault);
         }
-        tidy_logs(directory, instance, settings_.log_files);
-      }
       return growing;
     });
     gap = fast ? milliseconds{50} : milliseconds{1000};
@@ -216,7 +213,7 @@ Task<Bytes> Local::volume_size(std::string volume) {
 
 Task<> Local::remove_volume(std::string volume) {
   check_id("volume", volume);
-  co_await on_strand([](Local& self, const std::string& uid) -> Task<> {
+  co_await on_strand([](Local& self, std::string uid) -> Task<> {
     const auto uses = [&](const Workload& workload) {
       return std::ranges::any_of(workload.volumes, [&](const auto& mount) { return mount.volume == uid; });
     };

@@ -40,18 +40,44 @@ void Firewall::apply(const std::string& commands) {
   run(commands);
 }
 
-std::vector<std::string> Firewall::foreign_drops(const std::string& own_table) {
+/// The entries of what nftables answers, each a map of one kind.
+Node Firewall::list(const std::string& what) {
   const std::lock_guard lock{mutex_};
   nft_ctx_output_set_flags(context_, NFT_CTX_OUTPUT_JSON);
-  const Node answer = parse_json(run("list chains"));
-  std::vector<std::string> found;
+  const Node answer = parse_json(run("list " + what));
   const Node* entries = answer.find("nftables");
-  if (!entries || !entries->list()) return found;
-  for (const auto& entry : *entries->list()) {
+  return entries && entries->list() ? *entries : Node{Node::List{}};
+}
+
+std::vector<std::string> Firewall::foreign_drops(const std::string& own_table) {
+  std::vector<std::string> found;
+  const Node all = list("chains");
+  for (const auto& entry : *all.list()) {
     const Node* chain = entry.find("chain");
     if (!chain || text(*chain, "hook") != "forward" || text(*chain, "policy") != "drop") continue;
     if (text(*chain, "table") == own_table && text(*chain, "family") == "inet") continue;
     found.push_back(text(*chain, "family") + " " + text(*chain, "table") + " " + text(*chain, "name"));
+  }
+  return found;
+}
+
+std::vector<Claim> Firewall::claims() {
+  std::vector<Claim> found;
+  const Node all = list("sets inet");
+  for (const auto& entry : *all.list()) {
+    const Node* set = entry.find("set");
+    if (!set || text(*set, "name") != kClaim) continue;
+    auto claim = read_claim(text(*set, "comment"));
+    const Node* elements = set->find("elem");
+    if (!claim || !elements || !elements->list() || elements->list()->empty()) continue;
+    const Node* prefix = elements->list()->front().find("prefix");
+    const Node* length = prefix ? prefix->find("len") : nullptr;
+    if (!length || !length->integer()) continue;
+    const auto network = parse_network(text(*prefix, "addr") + "/" + std::to_string(*length->integer()));
+    if (!network) continue;
+    claim->table = text(*set, "table");
+    claim->network = *network;
+    found.push_back(std::move(*claim));
   }
   return found;
 }

@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "base/node.hpp"
+#include "engine/local/claims.hpp"
+
 struct nft_ctx;
 
 namespace tow::engine::local {
@@ -22,9 +25,12 @@ class Firewall {
   void apply(const std::string& commands);
   /// "ip filter FORWARD": chains of other tables that drop forwarded packets unless told otherwise.
   std::vector<std::string> foreign_drops(const std::string& own_table);
+  /// What engines say of themselves, this one's own table included.
+  std::vector<Claim> claims();
 
  private:
   std::string run(const std::string& commands);
+  Node list(const std::string& what);
   std::mutex mutex_;
   nft_ctx* context_;
 };

@@ -11,7 +11,10 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "engine/local/diagnosis.hpp"
+#include "engine/local/disk.hpp"
 #include "engine/local/log_files.hpp"
+#include "engine/local/remains.hpp"
+#include "engine/local/runtime_call.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -33,6 +36,10 @@ Descriptor copy(const Descriptor& descriptor) {
 Task<> wait_for_end(Descriptor process) {
   boost::asio::posix::stream_descriptor stream{co_await boost::asio::this_coro::executor, process.release()};
   co_await stream.async_wait(boost::asio::posix::stream_descriptor::wait_read, boost::asio::use_awaitable);
+}
+
+std::string hostname(const Workload& workload, const std::string& suffix) {
+  return workload.component.substr(0, 63 - suffix.size()) + suffix;
 }
 
 Instance::Instance(Surroundings& around, Identity identity, std::shared_ptr<const Workload> workload,
@@ -129,14 +136,15 @@ Task<std::string> Instance::opened(const std::vector<Value::Part>& parts, const 
 
 /// Opens the secrets: the values exist from here to the end of the start.
 Task<Order> Instance::order() {
+  const auto workload = workload_;  // another may be given to us while a secret is opened
   Order order{.id = identity_.id,
               .source = identity_.source,
               .hostname = identity_.hostname,
-              .workload = *workload_,
+              .workload = *workload,
               .command = identity_.command,
               .terminal = identity_.terminal,
               .address = identity_.address};
-  for (const auto& [name, value] : workload_->variables)
+  for (const auto& [name, value] : workload->variables)
     order.variables[name] = co_await opened(value.parts, "variable " + name);
   for (auto& file : order.workload.files)
     if (!file.parts.empty()) file.content = co_await opened(file.parts, "file " + file.target);
@@ -163,15 +171,15 @@ Task<> Instance::make_it() {
       made.runtime = choose_runtime(runtime, around_.shop.place.runtimes(), around_.shop.cgroups);
       return make(around_.shop, made, now);
     });
-  } catch (const Error& error) {
-    failure = error;
+  } catch (...) {
+    if (is_cancellation(std::current_exception()) && !*given_up) throw;
+    failure = explained(std::current_exception());
   }
   given_up_.reset();
   if (failure && *given_up) {  // the start was taken back; so much the better
     sight_.life = Sight::Life::Absent;
     co_return;
   }
-  if (failure && failure->code() == Code::Cancelled) throw *failure;
   if (failure) {
     sight_.life = Sight::Life::Absent;
     sight_.ended = around_.clock.now();
@@ -198,14 +206,16 @@ void Instance::watch() {
 
 Task<> Instance::watch_end(int run) {
   const auto self = shared_from_this();
-  co_await wait_for_end(copy(running_.monitor));
+  // Of its own: the instance may be removed, and its monitor with it, while the pool still works for us.
+  const auto monitor = std::make_shared<const Descriptor>(copy(running_.monitor));
+  co_await wait_for_end(copy(*monitor));
   if (!current(run)) co_return;
   struct Ending {
     std::optional<int> code;
     bool out_of_memory;
   };
-  const auto ending = co_await around_.pool.run([this] {
-    reap(running_.monitor);
+  const auto ending = co_await around_.pool.run([this, monitor] {
+    reap(*monitor);
     end_last_line(around_.shop.place.logs(identity_.source), identity_.id);
     return Ending{exit_code(around_.shop, identity_.id),
                   around_.shop.cgroups.out_of_memory_kills(around_.shop.place.cgroup(identity_.id)) > 0};
@@ -254,13 +264,13 @@ Task<> Instance::remove_it() {
              choose_runtime(runtime, around_.shop.place.runtimes(), around_.shop.cgroups),
              running_.record.link, running_.monitor);
       return {};
-    } catch (const std::exception& error) {
-      return error.what();
+    } catch (...) {
+      return explained(std::current_exception()).message();
     }
   });
   if (!failure.empty()) {
     log::warning("engine", "what is left of {} cannot be removed yet: {}", identity_.id, failure);
-    co_await around_.clock.sleep(seconds{5});
+    co_await around_.clock.sleep(kOnceMore);
     co_return;  // decided again
   }
   running_ = {};
@@ -269,10 +279,20 @@ Task<> Instance::remove_it() {
 
 ExecProbe Instance::exec_probe() {
   return [this](std::vector<std::string> command, Duration limit) -> Task<std::optional<int>> {
-    co_return co_await around_.pool.run([this, command, limit]() -> std::optional<int> {
-      return run_probe(around_.shop, running_.record, around_.default_runtime, command, limit);
+    co_return co_await around_.pool.run([this, command, limit, record = running_.record] {
+      return run_probe(around_.shop, record, around_.default_runtime, command, limit);
     });
   };
+}
+
+/// Not being able to is no reason to end what serves: a restart of the engine will ask its probe again.
+void Instance::remember() {
+  try {
+    around_.shop.remember(running_.record);
+  } catch (...) {
+    log::warning("engine", "that {} is ready cannot be recorded: {}", identity_.id,
+                 explained(std::current_exception()).message());
+  }
 }
 
 Task<> Instance::watch_readiness(int run) {
@@ -284,7 +304,7 @@ Task<> Instance::watch_readiness(int run) {
     if (!current(run)) co_return;
     if (!sight_.ready) {
       sight_.ready = running_.record.ready = around_.clock.now();
-      around_.shop.remember(running_.record);
+      remember();
     }
     sight_.passing = true;
     co_return signal_.notify();
@@ -301,7 +321,7 @@ Task<> Instance::watch_readiness(int run) {
       sight_.passing = true;
       if (!sight_.ready) {
         sight_.ready = running_.record.ready = view_.ready = around_.clock.now();
-        around_.shop.remember(running_.record);
+        remember();
       }
       if (!before) note({});
     } else if (sight_.ready) {

@@ -14,6 +14,9 @@
 
 namespace tow::engine::local {
 
+/// After what only time or a person can mend (a full disk), it is tried again.
+inline constexpr Duration kOnceMore = std::chrono::seconds{5};
+
 /// What the engine lends to each instance.
 struct Surroundings {
   Workshop& shop;
@@ -67,6 +70,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   void ended(std::optional<int> exit_code, bool out_of_memory);
   bool current(int run) const { return run == run_ && sight_.life == Sight::Life::Running; }
   ExecProbe exec_probe();
+  void remember();
   Task<std::string> opened(const std::vector<Value::Part>& parts, const std::string& what);
   Task<Order> order();
   void note(std::string reason);
@@ -85,6 +89,9 @@ class Instance : public std::enable_shared_from_this<Instance> {
   std::shared_ptr<std::atomic<bool>> given_up_;  // of the start under way
   Signal signal_;
 };
+
+/// The component's name, made unique by the suffix and cut to what a hostname may have.
+std::string hostname(const Workload& workload, const std::string& suffix);
 
 /// Waits for a process to end.
 Task<> wait_for_end(Descriptor process);

@@ -3,21 +3,19 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <charconv>
 #include <chrono>
 
 #include "base/error.hpp"
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/node.hpp"
-#include "engine/local/dns.hpp"
+#include "engine/local/disk.hpp"
 #include "engine/local/log_files.hpp"
-#include "engine/local/processes.hpp"
+#include "engine/local/remains.hpp"
+#include "engine/local/runtime_call.hpp"
 #include "engine/validate.hpp"
 
 namespace tow::engine::local {
@@ -49,7 +47,7 @@ struct Start {
 };
 
 void own(const fs::path& path, std::uint32_t user, std::uint32_t group) {
-  if (::chown(path.c_str(), user, group) != 0) throw system_error("giving away " + path.string(), errno);
+  if (::chown(path.c_str(), user, group) != 0) throw disk_error("giving away", path, errno);
 }
 
 void find_image(Start& s) {
@@ -222,15 +220,6 @@ std::string read_line(int pipe, milliseconds limit) {
   }
 }
 
-/// "crun: executable file `/nothing` not found: No such file" of what a runtime prints, without its
-/// adornments.
-std::string plain(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  if (const auto at = text.find("msg=\""); at != std::string::npos)
-    text = text.substr(at + 5, text.size() - at - 6);
-  return text.substr(0, 2000);
-}
-
 void start_monitor(Start& s) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error("making a pipe", errno);
@@ -258,14 +247,14 @@ void start_monitor(Start& s) {
   if (s.pid > 0) return;
   const Node* message = answer.find("message");
   throw fail(Code::Invalid, "the container could not be made: {}",
-             message && message->string() ? plain(*message->string()) : line);
+             message && message->string() ? plainly(*message->string()) : line);
 }
 
 void start_container(Start& s) {
   if (s.order.about_to_start) s.order.about_to_start();
   const auto spoken = run_runtime(s.order.runtime, start_command(s.order.runtime, s.order.id), kRuntimeLimit);
   if (spoken.exit_code != 0)
-    throw fail(Code::Invalid, "the container could not be started: {}", plain(spoken.text));
+    throw fail(Code::Invalid, "the container could not be started: {}", plainly(spoken.text));
   fault_point("engine.container-started");
 }
 
@@ -302,145 +291,8 @@ Running make(Workshop& shop, const Order& order, TimePoint now) {
   }
 }
 
-namespace {
-
-std::optional<pid_t> read_pid(const fs::path& path) {
-  const auto text = read_text(path);
-  pid_t pid = -1;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), pid).ec != std::errc{})
-    return std::nullopt;
-  return pid;
-}
-
-}  // namespace
-
-std::map<InstanceId, Descriptor> find_monitors(const Workshop& shop) {
-  std::map<InstanceId, Descriptor> all;
-  for (const auto& found : find_processes("conmon", shop.place.bundle()))
-    if (found.option("--bundle") == shop.place.bundle()) all[found.option("--cid")] = open_process(found.pid);
-  return all;
-}
-
-std::optional<Running> adopt(Workshop& shop, const InstanceId& id,
-                             std::map<InstanceId, Descriptor>& monitors) {
-  const fs::path directory = shop.place.instance(id);
-  const auto text = read_text(directory / "run.json");
-  const auto pid = read_pid(directory / "init.pid");
-  const auto monitor = monitors.find(id);
-  if (!text || !pid || monitor == monitors.end()) return std::nullopt;
-  Running running{
-      .record = from_node<RunRecord>(parse_json(*text)), .monitor = std::move(monitor->second), .pid = *pid};
-  monitors.erase(monitor);
-  // A number may have been given to another process since: ours is in its control group.
-  for (const pid_t member : shop.cgroups.processes(shop.place.cgroup(id)))
-    if (member == *pid) running.init = open_process(*pid);
-  return running;
-}
-
-std::optional<int> exit_code(const Workshop& shop, const InstanceId& id) {
-  const auto text = read_text(shop.place.instance(id) / "exit" / id);
-  int code = 0;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), code).ec != std::errc{})
-    return std::nullopt;
-  return code;
-}
-
-void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const std::string& link,
-            const Descriptor& monitor) {
-  const fs::path directory = shop.place.instance(id);
-  std::string host_end = link;
-  if (host_end.empty())
-    if (const auto text = read_text(directory / "run.json"))
-      host_end = from_node<RunRecord>(parse_json(*text)).link;
-
-  // First conmon: what it still waits for must not be reported as the instance's end. Then all that is in the
-  // group.
-  if (monitor) {
-    signal(monitor, SIGKILL);
-    wait_for_end(monitor, 5000);
-  }
-  fault_point("engine.monitor-ended");
-  const std::string group = shop.place.cgroup(id);
-  if (fs::exists(runtime.root / id)) {
-    const auto spoken = run_runtime(runtime, delete_command(runtime, id), seconds{30});
-    if (spoken.exit_code != 0)
-      log::warning("engine", "{} cannot remove {}: {}", runtime.name, id, plain(spoken.text));
-    fs::remove_all(runtime.root / id);
-  }
-  for (int attempt = 0; !shop.cgroups.remove(group) && attempt < 200; ++attempt) {
-    shop.cgroups.kill(group);
-    ::usleep(5000);  // the kernel takes a moment to let go of what was killed
-  }
-  fault_point("engine.container-ended");
-  shop.networks.disconnect(host_end);
-  fault_point("engine.network-disconnected");
-  fs::remove_all(directory);
-  fs::remove_all(shop.place.root(id));
-}
-
 void Workshop::remember(const RunRecord& record) const {
   write_file(place.instance(record.id) / "run.json", to_json(to_node(record)), 0600, Safety::Volatile);
-}
-
-std::optional<int> run_probe(const Workshop& shop, const RunRecord& run, const std::string& default_runtime,
-                             const std::vector<std::string>& command, Duration limit) {
-  const auto text = read_text(shop.place.instance(run.id) / "exec.json");
-  if (!text) return 255;
-  Node process = parse_json(*text);
-  Node::List arguments;
-  for (const auto& argument : command) arguments.emplace_back(argument);
-  process.set("args", std::move(arguments));
-  const Runtime runtime = choose_runtime(run.runtime.empty() ? default_runtime : run.runtime,
-                                         shop.place.runtimes(), shop.cgroups);
-  const fs::path file = shop.place.instance(run.id) / "probe.json";
-  write_file(file, to_json(process), 0600, Safety::Volatile);
-  return run_runtime(runtime, exec_command(runtime, run.id, file, file.string() + ".pid", false), limit)
-      .exit_code;
-}
-
-std::vector<InstanceId> leftovers(const Workshop& shop) {
-  std::vector<InstanceId> all;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator{shop.place.instances(), ignored})
-    all.push_back(entry.path().filename());
-  return all;
-}
-
-Spoken run_runtime(const Runtime& runtime, const std::vector<std::string>& command, Duration limit) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error("making a pipe", errno);
-  const Descriptor reading{ends[0]};
-  Descriptor writing{ends[1]};
-  std::optional<PrivateMounts> view;
-  if (!runtime.hidden.empty()) view = PrivateMounts{.hidden = runtime.hidden};
-  const auto launched = launch({.argv = command,
-                                .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-                                .descriptors = {{1, writing.get()}, {2, writing.get()}},
-                                .mounts = view});
-  writing.reset();
-  Spoken spoken;
-  const auto end = steady_clock::now() + limit;
-  for (bool open = true; open;) {
-    const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
-    pollfd entry{reading.get(), POLLIN, 0};
-    const int ready = left > 0 ? ::poll(&entry, 1, static_cast<int>(left)) : 0;
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) {
-      signal(launched.process, SIGKILL);
-      spoken.text += " (ended after " + tow::to_string(limit) + ")";
-      wait_for_end(launched.process, -1);
-      return spoken;
-    }
-    char buffer[4096];
-    const auto n = ::read(reading.get(), buffer, sizeof buffer);
-    open = n > 0;
-    if (n > 0 && spoken.text.size() < 65536) spoken.text.append(buffer, static_cast<std::size_t>(n));
-  }
-  pollfd ended{launched.process.get(), POLLIN, 0};
-  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
-  }
-  spoken.exit_code = reap(launched.process).value_or(255);
-  return spoken;
 }
 
 }  // namespace tow::engine::local

@@ -61,35 +61,4 @@ struct Running {
 /// NotFound for what a repetition cannot mend, Cancelled when it was given up, Internal or Unavailable else.
 Running make(Workshop& workshop, const Order& order, TimePoint now);
 
-/// Each conmon of this engine that runs, by instance. One walk over /proc.
-std::map<InstanceId, Descriptor> find_monitors(const Workshop& workshop);
-
-/// Finds what runs from before: conmon, which is moved out of `monitors`, and the run record must be there;
-/// without its first process `init` is empty. Nothing otherwise.
-std::optional<Running> adopt(Workshop& workshop, const InstanceId& id,
-                             std::map<InstanceId, Descriptor>& monitors);
-
-/// The code with which it ended, as conmon wrote it; nothing when conmon was lost.
-std::optional<int> exit_code(const Workshop& workshop, const InstanceId& id);
-
-/// Removes everything of an instance but its log and address: processes, container, control group, link,
-/// directories. Whatever of it there is; safe to repeat. `link` and `monitor` may be empty.
-void unmake(Workshop& workshop, const InstanceId& id, const Runtime& runtime, const std::string& link,
-            const Descriptor& monitor);
-
-/// Runs a command inside, for a probe; nothing when the limit passed.
-std::optional<int> run_probe(const Workshop& workshop, const RunRecord& run,
-                             const std::string& default_runtime, const std::vector<std::string>& command,
-                             Duration limit);
-
-/// Instances of which there is a directory at run time, wholly made or not.
-std::vector<InstanceId> leftovers(const Workshop& workshop);
-
-/// Runs a runtime's command where it sees the host as it needs to. Returns exit code and what it said.
-struct Spoken {
-  std::optional<int> exit_code;  // nothing: it was ended when its limit passed
-  std::string text;
-};
-Spoken run_runtime(const Runtime& runtime, const std::vector<std::string>& command, Duration limit);
-
 }  // namespace tow::engine::local

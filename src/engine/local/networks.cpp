@@ -102,6 +102,7 @@ std::set<std::string> Networks::start(const std::map<std::string, EnvironmentId>
   Ruleset all{.table = settings_.table,
               .bridge_prefix = settings_.link_prefix + "b",
               .range = settings_.range,
+              .comment = claim_comment(settings_.link_prefix, settings_.state),
               .proxy_port = proxy_port_ = settings_.proxy_port()};
   for (const auto& [id, environment] : environments_) {
     all.environments.push_back(rules(environment));
@@ -126,6 +127,20 @@ std::set<std::string> Networks::start(const std::map<std::string, EnvironmentId>
   }
   for (auto& [id, environment] : environments_) bring_up_dns(environment);
   return gone;
+}
+
+std::vector<std::string> Networks::conflicts() {
+  const Claim own{.table = settings_.table,
+                  .network = settings_.range,
+                  .links = settings_.link_prefix,
+                  .state = settings_.state};
+  auto others = firewall_.claims();
+  // A state directory that is not there any more was moved, to here perhaps.
+  std::erase_if(others, [&](const Claim& other) {
+    std::error_code ignored;
+    return other.table == own.table && !fs::exists(other.state, ignored);
+  });
+  return local::conflicts(own, others, link_addresses());
 }
 
 void Networks::occupy(const EnvironmentId& environment, const std::string& address) {
@@ -336,14 +351,21 @@ void Networks::remove_environment(const EnvironmentId& id) {
 }
 
 void Networks::remove_all() {
-  for (const auto& id : environments()) {
-    {
-      const std::lock_guard lock{mutex_};
-      known(id).taken.clear();
+  const std::lock_guard lock{mutex_};
+  std::vector<Descriptor> servers;
+  for (const auto& found : find_processes("dnsmasq", settings_.names.string() + "/"))
+    servers.push_back(open_process(found.pid));
+  for (const auto& server : servers) signal(server, SIGTERM);
+  for (const auto& server : servers)
+    if (!wait_for_end(server, 2000)) {
+      signal(server, SIGKILL);
+      wait_for_end(server, 2000);
     }
-    remove_environment(id);
-  }
+  Netlink netlink;
+  for (const auto& kind : {"b", "v"})
+    for (const auto& link : netlink.links(settings_.link_prefix + kind)) netlink.remove(link);
   firewall_.apply("table inet " + settings_.table + "\ndelete table inet " + settings_.table + "\n");
+  environments_.clear();
 }
 
 std::vector<EnvironmentId> Networks::environments() const {

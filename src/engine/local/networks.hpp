@@ -28,6 +28,7 @@ class Networks {
     std::string link_prefix;
     Network range;
     int prefix = 22;
+    std::string state;              // whose network it is, for other engines
     std::filesystem::path records;  // durable
     std::filesystem::path names;    // hosts files, readable by dnsmasq
     std::function<std::uint16_t()> proxy_port;
@@ -57,6 +58,7 @@ class Networks {
   void remove_service(const EnvironmentId& environment, const std::string& name);
   /// Throws Error{FailedPrecondition} while an instance has an address of it.
   void remove_environment(const EnvironmentId& environment);
+  /// Whatever there is of it on the machine; the records stay.
   void remove_all();
 
   std::vector<EnvironmentId> environments() const;
@@ -64,6 +66,8 @@ class Networks {
   Descriptor dns_process(const EnvironmentId& environment) const;
   /// Starts it if it does not run, though the environment is there; true when it did.
   bool ensure_dns(const EnvironmentId& environment);
+  /// What on the machine is in its way: see claims.hpp. Changes nothing.
+  std::vector<std::string> conflicts();
   std::vector<std::string> foreign_drops() { return firewall_.foreign_drops(settings_.table); }
 
  private:

@@ -14,6 +14,8 @@
 #include <boost/asio/write.hpp>
 #include <charconv>
 
+#include "base/error.hpp"
+
 namespace tow::engine::local {
 namespace {
 
@@ -112,7 +114,13 @@ Task<std::optional<std::string>> ask_network(const Probe& probe, const std::stri
 Task<std::optional<std::string>> ask(const Probe& probe, const std::string& address, BlockingPool& pool,
                                      const ExecProbe& exec) {
   if (probe.kind != Probe::Kind::Exec) co_return co_await ask_network(probe, address, pool);
-  const auto code = co_await exec(probe.command, probe.timeout);
+  std::optional<int> code;
+  try {
+    code = co_await exec(probe.command, probe.timeout);
+  } catch (const Error& error) {
+    if (error.code() == Code::Cancelled) throw;
+    co_return "its probe command cannot be run: " + error.message();
+  }
   if (!code) co_return "its probe command does not end within " + tow::to_string(probe.timeout);
   if (*code != 0) co_return "its probe command exits with " + std::to_string(*code);
   co_return std::nullopt;

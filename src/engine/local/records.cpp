@@ -17,6 +17,7 @@
 #include "base/reading.hpp"
 #include "base/writing.hpp"
 #include "engine/local/descriptor.hpp"
+#include "engine/local/disk.hpp"
 
 namespace tow::engine {
 
@@ -157,22 +158,34 @@ template RunRecord from_node(const Node&);
 
 namespace fs = std::filesystem;
 
-void write_file(const fs::path& path, const std::string& text, int mode, Safety safety) {
-  const fs::path fresh = path.string() + ".new";
-  const Descriptor file{::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)};
-  if (!file) throw system_error("writing " + fresh.string(), errno);
+namespace {
+
+void fill(const fs::path& path, const std::string& text, int mode, Safety safety) {
+  const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)};
+  if (!file) throw disk_error("writing", path, errno);
   ::fchmod(file.get(), static_cast<mode_t>(mode));  // whatever the umask
   for (std::string_view rest = text; !rest.empty();) {
     const auto written = ::write(file.get(), rest.data(), rest.size());
-    if (written < 0) throw system_error("writing " + fresh.string(), errno);
+    if (written < 0) throw disk_error("writing", path, errno);
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (safety == Safety::Durable && ::fdatasync(file.get()) != 0)
-    throw system_error("writing " + fresh.string(), errno);
-  if (::rename(fresh.c_str(), path.c_str()) != 0) throw system_error("replacing " + path.string(), errno);
+  if (safety == Safety::Durable && ::fdatasync(file.get()) != 0) throw disk_error("writing", path, errno);
+}
+
+}  // namespace
+
+void write_file(const fs::path& path, const std::string& text, int mode, Safety safety) {
+  const fs::path fresh = path.string() + ".new";
+  try {
+    fill(fresh, text, mode, safety);
+    if (::rename(fresh.c_str(), path.c_str()) != 0) throw disk_error("replacing", path, errno);
+  } catch (...) {
+    ::unlink(fresh.c_str());  // the half of it would fill a full disk further
+    throw;
+  }
   if (safety == Safety::Volatile) return;
   const Descriptor directory{::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!directory || ::fsync(directory.get()) != 0) throw system_error("replacing " + path.string(), errno);
+  if (!directory || ::fsync(directory.get()) != 0) throw disk_error("replacing", path, errno);
 }
 
 std::optional<std::string> read_text(const fs::path& path) {

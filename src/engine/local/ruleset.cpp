@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "engine/local/claims.hpp"
+
 namespace tow::engine::local {
 namespace {
 
@@ -26,11 +28,14 @@ std::string key(const Ruleset::Entry& entry) {
 }  // namespace
 
 std::string render_proxy_port(const std::string& table, std::uint16_t port) {
-  std::string text = fmt::format("flush chain inet {0} to_proxy\nflush chain inet {0} proxy\n", table);
+  std::string text = fmt::format(
+      "flush chain inet {0} to_proxy\nflush chain inet {0} proxy\nflush chain inet {0} proxy_port\n", table);
   if (port == 0) return text;
   // The proxy finds the address that was meant by SO_ORIGINAL_DST.
   text += fmt::format("add rule inet {} to_proxy meta l4proto tcp redirect to :{}\n", table, port);
   text += fmt::format("add rule inet {} proxy tcp dport {} ct status dnat accept\n", table, port);
+  // It listens on every address, for redirected traffic comes to that of each bridge.
+  text += fmt::format("add rule inet {} proxy_port tcp dport {} reject with tcp reset\n", table, port);
   return text;
 }
 
@@ -89,6 +94,7 @@ std::string render(const Ruleset& r) {
   std::string text = fmt::format(R"(table inet {0}
 delete table inet {0}
 table inet {0} {{
+  set {3} {{ type ipv4_addr; flags interval; comment "{4}"; elements = {{ {2} }}; }}
   set same {{ type ifname . ifname; }}
   set outbound {{ type ifname; }}
   set service_networks {{ type ipv4_addr; flags interval; }}
@@ -96,6 +102,7 @@ table inet {0} {{
   map services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   chain to_proxy {{ }}
   chain proxy {{ }}
+  chain proxy_port {{ }}
 
   chain prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
@@ -110,6 +117,8 @@ table inet {0} {{
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname "{1}*" jump from_instance
+    iifname != "lo" ip daddr {2} drop
+    iifname != "lo" jump proxy_port
   }}
   chain from_instance {{
     ct state established,related accept
@@ -147,7 +156,7 @@ table inet {0} {{
   }}
 }}
 )",
-                                 r.table, r.bridge_prefix, to_string(r.range));
+                                 r.table, r.bridge_prefix, to_string(r.range), kClaim, r.comment);
   text += render_proxy_port(r.table, r.proxy_port);
   for (const auto& environment : r.environments) text += render_environment(r.table, environment);
   for (const auto& entry : r.entries) text += render_entry(r.table, entry);

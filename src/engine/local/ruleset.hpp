@@ -4,7 +4,8 @@
 // shows it.
 //
 // Who may talk to whom: instances of one environment to each other; to the host for DNS and, when redirected,
-// the proxy; to the outside unless closed; nothing else. The host reaches instances; nobody outside does.
+// the proxy; to the outside unless closed; nothing else. The host reaches instances; nobody outside reaches
+// them, nor the addresses of the bridges, nor the proxy's port.
 
 #include <cstdint>
 #include <string>
@@ -19,6 +20,7 @@ struct Ruleset {
   std::string table;          // "towpath"
   std::string bridge_prefix;  // every bridge's name begins so, and no other link's
   Network range;
+  std::string comment;  // see claims.hpp
   std::uint16_t proxy_port = 0;
 
   struct Environment {
