@@ -147,16 +147,22 @@ Launched launch(const Launch& what) {
   throw system_error("starting " + what.argv.at(0) + ": " + plan.failed, plan.error);
 }
 
-Descriptor detach(const std::filesystem::path& directory, int user_namespace, Access access) {
+Descriptor detach(const Descriptor& directory, int user_namespace, Access access) {
   Descriptor tree{static_cast<int>(
-      ::syscall(SYS_open_tree, AT_FDCWD, directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
-  if (!tree) throw system_error("opening " + directory.string(), errno);
+      ::syscall(SYS_open_tree, directory.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))};
+  if (!tree) throw system_error("copying a mount", errno);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP | (access == Access::ReadOnly ? MOUNT_ATTR_RDONLY : 0);
   attributes.userns_fd = static_cast<std::uint64_t>(user_namespace);
   if (::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
-    throw system_error("mapping the owners of " + directory.string(), errno);
+    throw system_error("mapping the owners of a mount", errno);
   return tree;
+}
+
+Descriptor detach(const std::filesystem::path& directory, int user_namespace, Access access) {
+  const Descriptor opened{::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  if (!opened) throw system_error("opening " + directory.string(), errno);
+  return detach(opened, user_namespace, access);
 }
 
 Descriptor open_process(pid_t pid) {

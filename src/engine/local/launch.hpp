@@ -66,6 +66,7 @@ enum class Access { ReadOnly, ReadWrite };
 /// A copy of a directory's mount, ready to be attached by a launch, in which the file owners 0–65,535 appear
 /// as those of `user_namespace`. Kernel 5.19 or later for use under an overlay.
 Descriptor detach(const std::filesystem::path& directory, int user_namespace, Access access);
+Descriptor detach(const Descriptor& directory, int user_namespace, Access access);
 
 /// Opens a process that may not be ours; empty when there is none of that number.
 Descriptor open_process(pid_t pid);

@@ -51,7 +51,7 @@ void enter_own_namespaces() {
 /// The image storage: one for each content of the payload, kept between runs.
 fs::path image_storage() {
   const std::string content = sha256_hex(read_text(ENGINE_PAYLOAD).value_or(""));
-  const fs::path folder = fs::temp_directory_path() / ("tow-engine-images-" + content.substr(0, 16));
+  const fs::path folder = fs::temp_directory_path() / ("tow-engine-images2-" + content.substr(0, 16));
   const fs::path ready = folder / "ready";
   const int lock = ::open((folder.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   while (::lockf(lock, F_LOCK, 0) != 0 && errno == EINTR) {
@@ -66,13 +66,18 @@ fs::path image_storage() {
            "ENTRYPOINT [\"/p\"]\nCMD [\"sleep\"]\n";
     const std::vector<std::string> buildah{
         "buildah", "--root", folder / "storage", "--runroot", folder / "run", "--storage-driver", "overlay"};
-    for (const char* user : {"", "node"}) {
-      std::ofstream{folder / "context/Containerfile", std::ios::app} << "USER " << (*user ? user : "0")
-                                                                     << "\n";
+    fs::create_directories(folder / "context/links");
+    fs::create_directory_symlink("/", folder / "context/links/absolute");
+    fs::create_directory_symlink("../../../../../../..", folder / "context/links/up");
+    const struct {
+      const char *suffix, *line;
+    } images[] = {{"", "USER 0"}, {"-links", "COPY links /"}, {"-node", "USER node"}};
+    for (const auto& [suffix, line] : images) {
+      std::ofstream{folder / "context/Containerfile", std::ios::app} << line << "\n";
       Command build{.argv = buildah, .deadline = seconds{60}};
       for (const auto& word : {std::string{"bud"}, std::string{"--layers"}, std::string{"--isolation=oci"},
-                               std::string{"--network=host"}, std::string{"-t"},
-                               kImage + std::string{*user ? "-" : ""} + user, (folder / "context").string()})
+                               std::string{"--network=host"}, std::string{"-t"}, std::string{kImage} + suffix,
+                               (folder / "context").string()})
         build.argv.push_back(word);
       run_blocking(run_checked(build));
     }

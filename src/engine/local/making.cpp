@@ -16,6 +16,7 @@
 #include "engine/local/log_files.hpp"
 #include "engine/local/remains.hpp"
 #include "engine/local/runtime_call.hpp"
+#include "engine/local/volumes.hpp"
 #include "engine/validate.hpp"
 
 namespace tow::engine::local {
@@ -114,22 +115,9 @@ void open_volumes(Start& s) {
   int number = 0;
   for (const auto& volume : s.order.workload.volumes) {
     check_id("volume", volume.volume);
-    fs::path source = s.shop.place.volume(volume.volume);
-    if (fs::create_directories(source)) {
-      // Owners are kept as they are inside, whatever range the project has.
-      own(source, s.user.user, s.user.group);
-      ::chmod(source.c_str(), 0755);
-    }
-    if (!volume.sub_path.empty()) {
-      const fs::path below = fs::path{volume.sub_path}.lexically_normal();
-      if (below.is_absolute() || *below.begin() == "..")
-        throw fail(Code::Invalid, "the sub-path {} leaves its volume", volume.sub_path);
-      if (fs::create_directories(source / below)) own(source / below, s.user.user, s.user.group);
-      const fs::path real = fs::canonical(source / below);
-      if (!real.string().starts_with(fs::canonical(source).string() + "/"))
-        throw fail(Code::Invalid, "the sub-path {} leaves its volume", volume.sub_path);
-      source = real;
-    }
+    // Owners are kept as they are inside, whatever range the project has.
+    const Descriptor source =
+        open_volume(s.shop.place.volume(volume.volume), volume.sub_path, s.user.user, s.user.group);
     const std::string to = "v/" + std::to_string(number++);
     attach(s,
            detach(source, s.namespaces.user.get(), volume.read_only ? Access::ReadOnly : Access::ReadWrite),

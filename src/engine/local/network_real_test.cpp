@@ -100,6 +100,13 @@ TEST_P(NetworkReal, TheHostIsClosedButForDns) {
   EXPECT_EQ(in("e1", {"udp-ask", "10.90.0.1", "7777"}), "No route to host") << "UDP is refused, too";
 }
 
+TEST_P(NetworkReal, AnotherEnvironmentsDnsServerIsClosed) {
+  serve("g1", "e1");
+  serve("g2", "e2");
+  EXPECT_EQ(in("e1", {"fetch", "10.90.4.1", "53"}), "Connection refused");
+  EXPECT_EQ(in("e1", {"udp-ask", "10.90.4.1", "53"}), "No route to host");
+}
+
 TEST_P(NetworkReal, TheHostReachesInstances) {
   serve("g1", "e1");
   EXPECT_EQ(shell("curl -s http://" + address("g1") + ":8080/"), "g1-0");
@@ -221,6 +228,32 @@ TEST_P(NetworkReal, TheOutsideIsReachedUnderTheHostsAddressUnlessClosed) {
   EXPECT_EQ(outside.run("curl -s -m 1 http://" + address("g1") + ":8080/"), "")
       << "nobody outside reaches in";
   EXPECT_NE(shell("curl -s http://" + address("g1") + ":8080/"), "") << "though it serves";
+}
+
+TEST_P(NetworkReal, NobodyOutsideReachesTheProxysPortOrTheBridges) {
+  Outside outside;
+  serve("g1", "e1");
+  proxy_port_ = 18081;
+  service({.environment = "e1",
+           .name = "api",
+           .ports = {{.port = 80, .target = 8080, .http = true}},
+           .endpoints = {address("g1")}});
+  const Server proxy{{"/usr/bin/python3", "-m", "http.server", "18081"}};
+  const Server other{{"/usr/bin/python3", "-m", "http.server", "7777"}};
+  const auto from_outside = [&](const std::string& where) {
+    return outside.run("curl -s -o /dev/null -m 1 -w '%{http_code}' http://" + where + "/");
+  };
+  const auto from_host = [&](const std::string& where) {
+    return shell("curl -s -o /dev/null -w '%{http_code}' http://" + where + "/");
+  };
+  eventually("both answer", [&] {
+    return from_host("127.0.0.1:18081") == "200" && from_outside("203.0.113.1:7777") == "200";
+  });
+  EXPECT_EQ(from_outside("203.0.113.1:18081"), "000") << "the proxy's own port";
+  EXPECT_EQ(from_outside("10.90.0.1:7777"), "000") << "a bridge's address";
+  EXPECT_EQ(outside.run("curl -s -o /dev/null -m 1 -w '%{time_connect}' http://10.90.0.1:53/"), "0.000000")
+      << "its DNS";
+  EXPECT_EQ(from_host("203.0.113.1:18081"), "200") << "the host reaches itself";
 }
 
 TEST_P(NetworkReal, ForeignFirewallsAreNamed) {

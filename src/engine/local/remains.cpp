@@ -5,15 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <chrono>
-#include <mutex>
-#include <thread>
 
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "base/node.hpp"
+#include "engine/local/at_once.hpp"
 #include "engine/local/processes.hpp"
 #include "engine/local/runtime_call.hpp"
 
@@ -33,27 +31,6 @@ std::optional<Number> read_number(const fs::path& path) {
   if (!text || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc{})
     return std::nullopt;
   return number;
-}
-
-/// Calls it for each on some threads. All are tried; then what was thrown first is thrown.
-template <class Call>
-void for_each_at_once(const std::vector<InstanceId>& all, const Call& call) {
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    for (std::size_t i; (i = next++) < all.size();) try {
-        call(all[i]);
-      } catch (...) {
-        const std::lock_guard lock{mutex};
-        if (!failure) failure = std::current_exception();
-      }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < std::min(kAtOnce, all.size()); ++i) threads.emplace_back(work);
-  }
-  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
@@ -129,12 +106,13 @@ void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const 
 void remove_remains(Workshop& shop, const std::set<InstanceId>& ids,
                     const std::map<InstanceId, Descriptor>& monitors, const std::string& default_runtime) {
   std::vector<Runtime> runtimes;
-  for (const auto& entry : fs::directory_iterator{shop.place.runtimes()})
+  std::error_code none_yet;
+  for (const auto& entry : fs::directory_iterator{shop.place.runtimes(), none_yet})
     runtimes.push_back(choose_runtime(entry.path().filename(), shop.place.runtimes(), shop.cgroups));
   if (runtimes.empty())
     runtimes.push_back(choose_runtime(default_runtime, shop.place.runtimes(), shop.cgroups));
   const Descriptor none;
-  for_each_at_once({ids.begin(), ids.end()}, [&](const InstanceId& id) {
+  for_each_at_once(std::vector<InstanceId>{ids.begin(), ids.end()}, kAtOnce, [&](const InstanceId& id) {
     const auto knows = [&](const Runtime& runtime) { return fs::exists(runtime.root / id); };
     const auto made_it = std::ranges::find_if(runtimes, knows);
     const auto monitor = monitors.find(id);

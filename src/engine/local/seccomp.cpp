@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -162,7 +163,6 @@ constexpr const char* kAllowed[] = {
     "sendto",
     "setsockopt",
     "shutdown",
-    "socket",
     "socketpair",
     // memory
     "brk",
@@ -385,6 +385,11 @@ constexpr std::uint64_t kNewNamespaces =
 /// What `personality` may be: Linux as it is, and the flags that only widen compatibility.
 constexpr std::uint64_t kPersonalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};
 
+/// What a server talks by. Others (the hypervisor's, the kernel's ciphers) are a way to kernel code that it
+/// does not need. Compared as the kernel reads it: 32 bits of the argument.
+constexpr std::uint64_t kSocketFamilies[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+constexpr std::uint64_t kInt = 0xffffffff;
+
 class Filter {
  public:
   Filter() : context_{seccomp_init(SCMP_ACT_ERRNO(ENOSYS))} {
@@ -426,6 +431,8 @@ std::string compile() {
   filter.add(SCMP_ACT_ALLOW, "clone", {scmp_arg_cmp{0, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0}});
   for (const auto value : kPersonalities)
     filter.add(SCMP_ACT_ALLOW, "personality", {scmp_arg_cmp{0, SCMP_CMP_EQ, value, 0}});
+  for (const auto family : kSocketFamilies)
+    filter.add(SCMP_ACT_ALLOW, "socket", {scmp_arg_cmp{0, SCMP_CMP_MASKED_EQ, kInt, family}});
   return base64(filter.program());
 }
 
@@ -464,6 +471,8 @@ Node seccomp_document() {
   rules.push_back(rule({"clone"}, "SCMP_ACT_ALLOW", {}, {argument(kNewNamespaces, 0, "SCMP_CMP_MASKED_EQ")}));
   for (const auto value : kPersonalities)
     rules.push_back(rule({"personality"}, "SCMP_ACT_ALLOW", {}, {argument(value, 0, "SCMP_CMP_EQ")}));
+  for (const auto family : kSocketFamilies)
+    rules.push_back(rule({"socket"}, "SCMP_ACT_ALLOW", {}, {argument(kInt, family, "SCMP_CMP_MASKED_EQ")}));
   Node node;
   node.set("defaultAction", "SCMP_ACT_ERRNO");
   node.set("defaultErrnoRet", ENOSYS);

@@ -35,6 +35,48 @@ TEST_P(SecurityReal, AttacksFailInACommandBesideIt) {
   EXPECT_EQ(code, 0);
 }
 
+TEST_P(SecurityReal, BombsStayWithinTheirLimits) {
+  const struct {
+    const char* reason;
+    std::vector<std::string> words;
+    Limits limits;
+    const char* said;
+  } rows[] = {
+      {"processes", {"fork-bomb"}, {.processes = 20}, "19 processes, then: Resource temporarily unavailable"},
+      {"files", {"open-many"}, {.files = 100}, "97 files, then: Too many open files"},
+      {"memory, with swap off",
+       {"allocate", "256"},
+       {.memory = Bytes{32 << 20}},
+       "killed for memory: the limit is 32Mi"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.reason);
+    const auto said = run(row.words, [&](Workload& w) { w.limits = row.limits; });
+    EXPECT_THAT(said + "\n" + engine_->job("job" + std::to_string(jobs_))->reason, HasSubstr(row.said));
+  }
+  EXPECT_EQ(run({"whoami"}), "0:0") << "others go on";
+}
+
+TEST_P(SecurityReal, LinksLeadNobodyOut) {
+  const auto volume = [](Workload& w) { w.volumes = {{.volume = "v1", .target = "/data"}}; };
+  const std::string made = "/tow-engine-escaped-" + settings().name;
+  ASSERT_EQ(run({"link", "/", "/data/root"}, volume), "") << "an instance may do that";
+  const auto through =
+      run({"whoami"}, [&](Workload& w) { volume(w), w.volumes[0].sub_path = "root" + made; });
+  EXPECT_THAT(through, HasSubstr("may not lead over links"));
+  EXPECT_FALSE(fs::exists(made)) << "made on the host";
+  // Where a file or a volume is to appear, the image has links of its own.
+  const auto image = [](Workload& w) { w.image = std::string{kImage} + "-links"; };
+  EXPECT_EQ(
+      run({"cat", made},
+          [&](Workload& w) { image(w), w.files = {{.target = "/absolute" + made, .content = "inside"}}; }),
+      "inside");
+  EXPECT_EQ(run({"cat", made},
+                [&](Workload& w) { image(w), w.files = {{.target = "/up" + made, .content = "inside"}}; }),
+            "inside");
+  EXPECT_FALSE(fs::exists(made)) << "made on the host";
+}
+
 TEST_P(SecurityReal, StatusSaysWhatItHas) {
   const std::string status = run({"cat", "/proc/self/status"});
   EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1"));

@@ -10,8 +10,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -198,6 +201,18 @@ int write_to(const char* path, const char* text) {
   return 0;
 }
 
+/// Megabytes into a file; how many there was room for, and what was said then.
+int fill(const char* path, int megabytes) {
+  const int file = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+  static char block[1 << 20];
+  ssize_t done = 0, n = 0;
+  const ssize_t all = ssize_t{megabytes} << 20;
+  while (file >= 0 && done < all && (n = write(file, block, sizeof block)) > 0) done += n;
+  if (done >= all) return printf("all of %d MiB\n", megabytes), 0;
+  printf("%zd bytes, then: %s\n", done, strerror(errno));
+  return 0;
+}
+
 int allocate(size_t megabytes) {
   printf("allocating %zu MiB\n", megabytes);
   for (size_t i = 0; i < megabytes; ++i) {
@@ -216,20 +231,135 @@ int speak(int lines, int length) {
   return 0;
 }
 
+void said(const char* what, long result) {
+  printf("%s: %s\n", what, result < 0 ? strerror(errno) : "POSSIBLE");
+}
+
+/// Opening alone says little of what is masked by an empty file: a byte must go through.
+long try_to_write(const char* path, const char* text) {
+  const int file = open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  const ssize_t n = write(file, text, strlen(text));
+  const int error = errno;
+  close(file);
+  errno = error;
+  return n;
+}
+long try_to_read(const char* path) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  char byte;
+  const ssize_t n = read(file, &byte, 1);
+  const int error = n == 0 ? ENODATA : errno;
+  close(file);
+  errno = error;
+  return n > 0 ? 0 : -1;
+}
+
+/// A copy of this program that belongs to root and says so: whoever runs it must stay who they are.
+long become_root() {
+  const char* path = "/tmp/setuid";
+  const int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  const int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+  if (from < 0 || to < 0) return -1;
+  char text[65536];
+  for (ssize_t n; (n = read(from, text, sizeof text)) > 0;)
+    if (write(to, text, static_cast<size_t>(n)) != n) return -1;
+  close(from);
+  close(to);
+  if (chmod(path, 04755) != 0) return -1;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setgid(1000) != 0 || setuid(1000) != 0) _exit(9);
+    execl(path, "/p", "am-i-root", nullptr);
+    _exit(8);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 3) return errno = EPERM, -1;  // it is not
+  if (WIFEXITED(status) && WEXITSTATUS(status) != 4)
+    printf("setuid binary: did not run, %d\n", WEXITSTATUS(status));
+  return 0;
+}
+
 /// Each line is one thing that a container must not be able to do, and what it said.
 int attack() {
-  const auto said = [](const char* what, long result) {
-    printf("%s: %s\n", what, result < 0 ? strerror(errno) : "POSSIBLE");
-  };
   said("unshare user", unshare(CLONE_NEWUSER));
   said("unshare net", unshare(CLONE_NEWNET));
+  said("unshare mounts", unshare(CLONE_NEWNS));
+  said("clone with a user namespace",
+       syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  said("join a namespace", setns(open("/proc/self/ns/user", O_RDONLY), 0));
+
   said("mount", mount("x", "/tmp", "tmpfs", 0, nullptr));
-  said("mknod", mknod("/disk", S_IFBLK | 0600, 0x100));
+  said("mount proc anew", mount("proc", "/tmp", "proc", 0, nullptr));
+  said("make /proc/sys writable", mount(nullptr, "/proc/sys", nullptr, MS_REMOUNT | MS_BIND, nullptr));
+  said("unmask", umount2("/proc/kcore", MNT_DETACH));
+  said("clone a mount", syscall(SYS_open_tree, AT_FDCWD, "/", 1));
+  said("open a file system", syscall(SYS_fsopen, "tmpfs", 0));
+  said("change the root", syscall(SYS_pivot_root, ".", "."));
+  said("open by handle", syscall(SYS_open_by_handle_at, AT_FDCWD, nullptr, 0));
+
+  said("block device", mknod("/tmp/disk", S_IFBLK | 0600, makedev(8, 0)));
+  said("memory device", mknod("/tmp/mem", S_IFCHR | 0600, makedev(1, 1)));
+  said("kernel log", open("/dev/kmsg", O_RDONLY));
+  said("another's terminal", open("/dev/tty1", O_RDWR));
+
   said("raw socket", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
   said("packet socket", socket(AF_PACKET, SOCK_RAW, 0));
-  said("kernel log", open("/dev/kmsg", O_RDONLY));
-  said("write sysctl", open("/proc/sys/kernel/hostname", O_WRONLY));
-  said("kcore", open("/proc/kcore", O_RDONLY) >= 0 && getuid() == 0 ? open("/proc/kcore/x", O_RDONLY) : -1);
+  said("the hypervisor's socket", socket(AF_VSOCK, SOCK_STREAM, 0));
+  said("the kernel's ciphers", socket(AF_ALG, SOCK_SEQPACKET, 0));
+  said("a family in the upper half", syscall(SYS_socket, 0x100000000ul | AF_VSOCK, SOCK_STREAM, 0));
+
+  said("keyctl", syscall(SYS_keyctl, 0, -3, 1));
+  said("bpf", syscall(SYS_bpf, 0, nullptr, 0));
+  said("perf events", syscall(SYS_perf_event_open, nullptr, 0, -1, -1, 0));
+  said("userfaultfd", syscall(SYS_userfaultfd, 0));
+  said("io_uring", syscall(SYS_io_uring_setup, 1, nullptr));
+  said("load a module", syscall(SYS_init_module, nullptr, 0, ""));
+  said("load a kernel", syscall(SYS_kexec_load, 0, 0, nullptr, 0));
+  said("set the clock", syscall(SYS_clock_settime, 0, nullptr));
+  said("swap", syscall(SYS_swapoff, "/x"));
+  said("reboot", syscall(SYS_reboot, 0, 0, 0, nullptr));
+
+  said("trace what is not there to it", syscall(SYS_ptrace, 0x4206 /* SEIZE */, 2'000'000'000, 0, 0));
+  said("write sysctl", try_to_write("/proc/sys/kernel/core_pattern", "|/bin/false"));
+  said("write its own sysctl", try_to_write("/proc/sys/kernel/hostname", "x"));
+  said("sysrq", try_to_write("/proc/sysrq-trigger", "h"));
+  said("write /sys", try_to_write("/sys/kernel/uevent_helper", "/bin/false"));
+  said("leave its limits", try_to_write("/sys/fs/cgroup/cgroup.procs", "0"));
+  said("leave its limits (v1)", try_to_write("/sys/fs/cgroup/pids/pids.max", "max"));
+  said("be spared when memory is short", try_to_write("/proc/self/oom_score_adj", "-1000"));
+  said("kcore", try_to_read("/proc/kcore"));
+  said("keys", try_to_read("/proc/keys"));
+  said("firmware", try_to_read("/sys/firmware/acpi/tables/DSDT"));
+  said("timers", try_to_read("/proc/timer_list"));
+  said("files without limit", [] {
+    const rlimit all{1 << 20, 1 << 20};
+    return setrlimit(RLIMIT_NOFILE, &all);
+  }());
+  if (getuid() == 0) said("setuid binary", become_root());
+  return 0;
+}
+
+/// As many processes as there may be; they are gone when it ends.
+int fork_bomb() {
+  int count = 0;
+  for (; count < 100'000; ++count) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (;;) pause();
+    }
+    if (child < 0) break;
+  }
+  printf("%d processes, then: %s\n", count, strerror(errno));
+  return 0;
+}
+
+int open_many() {
+  int count = 0;
+  while (count < 1'000'000 && open("/dev/null", O_RDONLY) >= 0) ++count;
+  printf("%d files, then: %s\n", count, strerror(errno));
   return 0;
 }
 
@@ -282,7 +412,8 @@ int main(int count, char** words) {
     const std::string filler(count > 4 ? static_cast<size_t>(atoi(words[4])) : 0, '.');
     for (int i = 0; i < atoi(word(2)); ++i) {
       printf("tick %d%s%s\n", i, filler.empty() ? "" : " ", filler.c_str());
-      if (const int gap = atoi(word(3)); gap > 0 || i % 40 == 39) usleep(static_cast<useconds_t>(gap > 0 ? gap * 1000 : 2000));
+      if (const int gap = atoi(word(3)); gap > 0 || i % 40 == 39)
+        usleep(static_cast<useconds_t>(gap > 0 ? gap * 1000 : 2000));
     }
     for (;;) pause();
   }
@@ -296,6 +427,11 @@ int main(int count, char** words) {
   if (verb == "allocate") return allocate(static_cast<size_t>(atoi(word(2))));
   if (verb == "speak") return speak(atoi(word(2)), atoi(word(3)));
   if (verb == "attack") return attack();
+  if (verb == "am-i-root") return geteuid() == 0 ? 4 : 3;
+  if (verb == "fork-bomb") return fork_bomb();
+  if (verb == "open-many") return open_many();
+  if (verb == "link") return symlink(word(2), word(3)) == 0 ? 0 : (puts(strerror(errno)), 1);
+  if (verb == "fill") return fill(word(2), atoi(word(3)));
   if (verb == "terminal") return terminal();
   fprintf(stderr, "unknown verb %s\n", verb.c_str());
   return 64;
