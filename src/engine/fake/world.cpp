@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "engine/ending.hpp"
+
 namespace tow::engine::fake {
 
 using Life = Sight::Life;
@@ -215,27 +217,16 @@ void World::State::act(Copy& copy, Action action, const std::string& reason) {
 }
 
 void World::State::ended(Copy& copy, int exit_code, bool out_of_memory, const std::string& reason) {
-  const TimePoint now = clock->now();
-  auto& sight = copy.sight;
-  const bool on_purpose = sight.terminated && !copy.faulty;
-  if (on_purpose)
-    sight.failures = 0;
-  else
-    sight.failures = sight.ready && now - *sight.ready >= kForgiven ? 1 : sight.failures + 1;
-  sight.life = Life::Ended;
-  sight.ended = now;
-  sight.passing = false;
+  const bool on_purpose = copy.sight.terminated && !copy.faulty;
+  end_run(copy.sight, copy.wish, on_purpose ? Cause::Wished : Cause::Own, clock->now());
   copy.faulty = false;
-  if (!copy.wish.restart) sight.finished = true;
   if (copy.wish.run && copy.wish.restart) ++copy.view.restarts;
   copy.view.exit_code = exit_code;
   copy.view.out_of_memory = out_of_memory;
   if (!reason.empty())
     copy.view.reason = reason;
   else if (out_of_memory)
-    copy.view.reason = copy.workload->limits.memory
-                           ? "killed for memory: the limit is " + to_string(*copy.workload->limits.memory)
-                           : std::string{"killed for memory: the machine had none left"};
+    copy.view.reason = killed_for_memory(copy.workload->limits.memory);
   else if (on_purpose || (copy.job && exit_code == 0))
     copy.view.reason.clear();
   else

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "engine/ending.hpp"
 #include "engine/local/records.hpp"
 
 namespace tow::engine::local {
@@ -82,9 +83,7 @@ std::string diagnose_port(std::uint16_t declared, const std::vector<Listener>& f
 
 std::string diagnose_end(const End& end) {
   if (!end.exit_code) return "its monitor (conmon) was lost, so it was ended";
-  if (end.out_of_memory)
-    return end.memory_limit ? "killed for memory: the limit is " + tow::to_string(*end.memory_limit)
-                            : std::string{"killed for memory: the machine had none left"};
+  if (end.out_of_memory) return killed_for_memory(end.memory_limit);
   if (!end.stopped_because.empty()) return end.stopped_because;
   const std::string after = roughly(end.after);
   if (*end.exit_code > 128 && *end.exit_code <= 192) {

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/ending.hpp"
 #include "engine/local/diagnosis.hpp"
 #include "engine/local/disk.hpp"
 #include "engine/local/log_files.hpp"
@@ -232,16 +233,7 @@ void Instance::ended(std::optional<int> code, bool out_of_memory) {
   const TimePoint now = around_.clock.now();
   const Duration after = sight_.started ? now - *sight_.started : Duration{0};
   const bool on_purpose = sight_.terminated && stopped_because_.empty();
-  if (on_purpose)
-    sight_.failures = 0;
-  else if (!code && sight_.ready)
-    sight_.failures = 0;  // it served well: replaced at once
-  else
-    sight_.failures = sight_.ready && now - *sight_.ready >= kForgiven ? 1 : sight_.failures + 1;
-  sight_.life = Sight::Life::Ended;
-  sight_.ended = now;
-  sight_.passing = false;
-  if (!wish_.restart) sight_.finished = true;
+  end_run(sight_, wish_, on_purpose ? Cause::Wished : code ? Cause::Own : Cause::MonitorLost, now);
   if (wish_.run && wish_.restart) ++view_.restarts;
   view_.exit_code = code;
   view_.out_of_memory = out_of_memory;
