@@ -50,9 +50,16 @@ RAW bool mount_all(Plan& plan) {
   if (failed(plan, "separate mounts",
              ::syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr)))
     return false;
-  if (!m.hidden.empty() && ::syscall(SYS_umount2, m.hidden.c_str(), MNT_DETACH) != 0 && errno != EINVAL &&
-      errno != ENOENT)
-    return !failed(plan, "hide the second cgroup hierarchy", -1);
+  if (!m.hidden.empty()) {
+    if (::syscall(SYS_umount2, m.hidden.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
+      return !failed(plan, "hide the second cgroup hierarchy", -1);
+    // crun makes groups there all the same, as plain directories: where they go away with it. What lies below
+    // belongs to the whole machine, and systemd leaves it read-only.
+    if (::syscall(SYS_mount, "towpath", m.hidden.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                  "mode=0755") != 0 &&
+        errno != ENOENT)
+      return !failed(plan, "cover the second cgroup hierarchy", -1);
+  }
   if (m.bind &&
       failed(plan, "bind the bundle",
              ::syscall(SYS_mount, m.bind->from.c_str(), m.bind->to.c_str(), nullptr, MS_BIND, nullptr)))

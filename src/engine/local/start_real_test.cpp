@@ -2,6 +2,9 @@
 // One instance's life on this machine, with each OCI runtime.
 #include <signal.h>
 
+#include <cstdlib>
+
+#include "engine/local/cgroup.hpp"
 #include "engine/local/machine.hpp"
 
 namespace tow::engine::local {
@@ -35,6 +38,19 @@ TEST_P(Start, StaysWithItsRuntimeWhenTheNextServerUsesAnother) {
   wait_ready("g1");
   EXPECT_EQ(exec("g1-0", {"/p", "env", "PORT"}).second, 0);
   EXPECT_EQ(engine_->group("g1")->instances.at(0).restarts, 0);
+  run_blocking(engine_->retire("g1", std::chrono::seconds{5}));
+  wait_gone("g1");
+}
+
+// crun takes the directory of a second hierarchy that it must not see for one of version 1.
+TEST_P(Start, LeavesNothingWhereTheSecondHierarchyWasHidden) {
+  const auto second = Cgroups{}.second_hierarchy();
+  if (second.empty()) GTEST_SKIP() << "control groups of one version alone";
+  ensure("g1", workload({"serve", "8080"}, {{.name = "http", .port = 8080}}));
+  wait_ready("g1");
+  const std::string looking = "unshare --mount sh -c 'umount " + second + " && ! ls " + second + "/" +
+                              settings().name + " 2>/dev/null'";
+  EXPECT_EQ(std::system(looking.c_str()), 0);
   run_blocking(engine_->retire("g1", std::chrono::seconds{5}));
   wait_gone("g1");
 }
