@@ -12,11 +12,14 @@ import threading
 import unittest
 import zipfile
 
+from test_bad_days import processes
 from test_life import SCORE
 from towpath import TOW, Platform, PlatformCase, wait_until
 
 PYTHON = "FROM towpath/python:12\nCMD [\"python3\", \"-c\", \"%s\"]\n"
 SERVES = "FROM towpath/python:12\nCMD [\"python3\", \"-m\", \"http.server\", \"%d\"]\n"
+# Seconds that no other process of this machine sleeps.
+LONG = 100_000 + os.getpid()
 WORKER = """apiVersion: score.dev/v1b1
 metadata: {name: %s}
 containers:
@@ -202,7 +205,7 @@ class BadInput(PlatformCase):
 
     def test_destroyed_during_its_build(self):
         p = self.platform
-        folder = self.project("halfway", {"score.yaml": SCORE % "site", "Containerfile": "FROM towpath/base:12\nRUN sleep 300\n"})
+        folder = self.project("halfway", {"score.yaml": SCORE % "site", "Containerfile": f"FROM towpath/base:12\nRUN sleep {LONG}\n"})
         push = self.background(folder)
         wait_until("it is being built", lambda: any(
             build.get("status", {}).get("phase") == "Running" for build in p.entities("halfway", "builds")), 40)
@@ -210,8 +213,7 @@ class BadInput(PlatformCase):
         out, _ = push.communicate(timeout=60)
         self.assertEqual(push.returncode, 0, out)
         self.assertEqual(p.tow("get", "projects", "halfway", check=False).returncode, 4)
-        builders = subprocess.run(["pgrep", "-f", "sleep 300"], capture_output=True, text=True).stdout.split()
-        self.assertEqual([pid for pid in builders if in_our_build(pid)], [], "its children ended with it")
+        self.assertEqual(processes([f"sleep {LONG}"]), [], "its children ended with it")
 
     def test_a_volume_outlives_instances_revisions_and_the_server(self):
         p = self.platform
@@ -242,14 +244,6 @@ class BadInput(PlatformCase):
                                           "requirements.txt": f"greeting==1.0\n# {os.path.basename(p.home)}\n"})
         self.assertIn("live as revision 1", p.git(folder, "push", "tow", "main").stderr)
         self.assertEqual(p.get("site--development--indexed.localhost"), (200, "from our own index"))
-
-
-def in_our_build(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"sleep\x00300" in file.read()
-    except OSError:
-        return False
 
 
 class Index:
