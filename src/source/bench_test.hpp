@@ -77,7 +77,7 @@ class GitServer : public testing::Test {
                                                .directory = root / "repositories",
                                                .hook_command = {own_program(), "hook"},
                                                .socket = root / "tow.sock",
-                                               .push_limit = [this] { return push_limit; }});
+                                               .push_limit = [this] { return Bytes{push_limit}; }});
     api = std::make_unique<api::Api>(
         api::Settings{.store = *store, .gate = gate, .clock = clock, .version = "test"});
     source->add_operations(*api);
@@ -268,7 +268,7 @@ class GitServer : public testing::Test {
   FakeClock clock;
   std::unique_ptr<store::Store> store = store::memory::open({.is_cold = &is_cold, .clock = &clock});
   PasswordGate gate;
-  Bytes push_limit{64 << 20};
+  std::atomic<std::uint64_t> push_limit = 64 << 20;
   http::ServerSettings server_settings;
   std::atomic<bool> follow_holds = false;
   Signal followed;

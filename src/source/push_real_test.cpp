@@ -111,7 +111,7 @@ TEST_F(Pushes, OnlyWhoMayPushesAndWhatIsRefusedStoresNothing) {
 }
 
 TEST_F(Pushes, ALimitIsSaidToThePusherAndNothingIsLeftBehind) {
-  push_limit = Bytes{256 << 10};
+  push_limit = 256 << 10;
   const auto work = repository();
   const auto before = objects();
   write(work / "film.bin", random_bytes(8 << 20));
@@ -122,7 +122,7 @@ TEST_F(Pushes, ALimitIsSaidToThePusherAndNothingIsLeftBehind) {
       << said.text;
   EXPECT_EQ(objects(), before);
   EXPECT_TRUE(runs().empty());
-  push_limit = Bytes{64 << 20};
+  push_limit = 64 << 20;
   EXPECT_EQ(push(work).code, 0) << "a setting, not a fate";
 }
 
