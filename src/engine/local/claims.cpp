@@ -18,8 +18,9 @@ constexpr std::size_t kLongestComment = 120;  // nftables: 127
 
 bool overlap(Network a, Network b) { return a.contains(b.first) || b.contains(a.first); }
 
-bool same_beginning(const std::string& a, const std::string& b) {
-  return a.starts_with(b) || b.starts_with(a);
+/// Links are told by their beginning: the engine's, then "b" for a bridge or "v" for an instance's.
+bool takes(const std::string& links, const std::string& other) {
+  return other == links || other.starts_with(links + "b") || other.starts_with(links + "v");
 }
 
 }  // namespace
@@ -72,7 +73,7 @@ std::vector<std::string> conflicts(const Claim& own, const std::vector<Claim>& o
       all.push_back(
           fmt::format("{} has the network {}, which overlaps with {}: give one of them another (--network){}",
                       who, to_string(other.network), to_string(own.network), end));
-    if (same_beginning(own.links, other.links))
+    if (takes(own.links, other.links) || takes(other.links, own.links))
       all.push_back(
           fmt::format("{} names its links \"{}…\", which is too like \"{}…\": give one of them another "
                       "beginning (--links){}",

@@ -40,8 +40,9 @@ TEST(Claims, OfTwoEnginesAreHeldAgainstEachOther) {
       {"a larger one around it", claim("second", "10.0.0.0/8", "two"), "(--network)"},
       {"the next one", claim("second", "10.91.0.0/20", "two"), nullptr},
       {"the same links", claim("second", "10.91.0.0/16", "tow"), "(--links)"},
-      {"links that begin so", claim("second", "10.91.0.0/16", "towb"), "(--links)"},
-      {"links of which its own begin so", claim("second", "10.91.0.0/16", "to"), "(--links)"},
+      {"links that look like its bridges", claim("second", "10.91.0.0/16", "towb"), "(--links)"},
+      {"links that go on otherwise", claim("second", "10.91.0.0/16", "tow2"), nullptr},
+      {"links that are shorter", claim("second", "10.91.0.0/16", "to"), nullptr},
       {"the same name", claim("towpath", "10.91.0.0/16", "two"), "(--name)"},
   };
   for (const auto& row : rows) {
