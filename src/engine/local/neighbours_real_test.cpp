@@ -86,10 +86,14 @@ TEST_F(NeighboursReal, TwoLiveBesideEachOther) {
 }
 
 TEST_F(NeighboursReal, ATearDownNeedsNoRecords) {
-  serve("g1", 4);
+  serve("g1", 7);
   stop_engine();
   fs::remove_all(root_ / "state");
+  const auto begun = std::chrono::steady_clock::now();
   run_blocking(tear_down(settings()));
+  RecordProperty(
+      "seven_instances",
+      tow::to_string(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begun)));
   EXPECT_EQ(before_, census());
   start_engine();
   EXPECT_TRUE(engine_->groups().empty());

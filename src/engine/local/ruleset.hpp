@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The nftables table as text: one table of Towpath's own, nothing else is touched. Pure; the golden test
-// shows it.
+// The nftables table as text: one table of Towpath's own, nothing else is touched. Pure;
+// network_real_test.cpp shows that it holds.
 //
 // Who may talk to whom: instances of one environment to each other; to the host for DNS and, when redirected,
 // the proxy; to the outside unless closed; nothing else. The host reaches instances; nobody outside reaches
