@@ -4,6 +4,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -258,6 +259,7 @@ Task<> BlockingPool::post(std::function<void()> work) {
 
 void run_blocking(Task<> task) {
   asio::io_context context{1};
+  const auto work = asio::make_work_guard(context);  // also while the task waits for another executor alone
   std::exception_ptr failure;
   bool ended = false;
   asio::co_spawn(context, std::move(task), [&](const std::exception_ptr& error) {

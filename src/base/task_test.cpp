@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <stdexcept>
 #include <thread>
 
@@ -29,6 +32,17 @@ Task<Executor> here() { co_return co_await asio::this_coro::executor; }
 
 TEST(RunBlocking, ReturnsTheValue) {
   EXPECT_EQ(run_blocking([]() -> Task<int> { co_return 42; }()), 42);
+}
+
+TEST(RunBlocking, WaitsForWhatRunsElsewhere) {
+  asio::thread_pool pool{1};
+  const auto strand = asio::make_strand(Executor{pool.get_executor()});
+  for (int i = 0; i < 5000; ++i) {
+    run_blocking([](auto other) -> Task<> {
+      co_await asio::co_spawn(other, yield_now(), asio::use_awaitable);
+    }(strand));
+  }
+  pool.join();
 }
 
 TEST(RunBlocking, ThrowsWhatTheTaskThrows) {
