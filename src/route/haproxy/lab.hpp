@@ -150,7 +150,7 @@ inline constexpr std::string_view kUpgrade =
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// Tries until `done` or five seconds have passed; what it last was.
+/// Tries until `done`, or until nobody would wait any longer; what it last was.
 bool soon(const std::function<bool()>& done);
 
 Site site(const std::string& id, const std::string& host, std::vector<Server> servers);

@@ -57,7 +57,7 @@ std::string header_of(std::string_view head, std::string_view name) {
   return {};
 }
 
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kPatience{30};  // with what is slow because the machine is busy
 
 }  // namespace
 
@@ -369,7 +369,7 @@ void kill_process(int pid) {
 std::vector<int> Proxied::old_workers() { return processes_in(settings_.runtime_directory).old; }
 
 bool soon(const std::function<bool()>& done) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  const auto until = std::chrono::steady_clock::now() + kPatience;
   while (!done()) {
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds{2});

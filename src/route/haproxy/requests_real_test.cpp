@@ -228,7 +228,7 @@ TEST(Limits, TooManyConnectionsWaitAndAreServed) {
   Instance instance{"i-0"};
   proxied.apply(lab::site("a", "web.test", {instance.server()}));
   lab::Load load{proxied.port(), "web.test", 12, lab::Load::Connections::Fresh};
-  EXPECT_TRUE(lab::soon([&] { return load.asked() > 200; }));
+  EXPECT_TRUE(lab::soon([&] { return load.asked() > 48; }));
   load.end();
   EXPECT_THAT(load.failures(), testing::IsEmpty());
 }
