@@ -38,8 +38,6 @@ class BadInput(PlatformCase):
         trust = ", trustHostCertificates: true" if os.environ.get("NODE_EXTRA_CA_CERTS") else ""
         p.tow("apply", "-f", "-", text_in="apiVersion: towpath.dev/v1\nkind: Platform\nmetadata: {name: platform}\n"
               f"spec: {{pushLimit: 1Mi, pythonIndex: \"{cls.index.url}\"{trust}}}\n")
-        p.kill(signal.SIGTERM)  # what builds reach is read at a start
-        p.start()
         cls.platform.tow("project", "create", "rough")
         cls.folder = cls.platform.repository("rough", files={"index.html": "good\n", "score.yaml": SCORE % "site"})
         cls.platform.push(cls.folder, "Good")
@@ -237,6 +235,8 @@ class BadInput(PlatformCase):
 
     def test_python_dependencies_from_an_index_of_ones_own(self):
         p = self.platform
+        p.kill(signal.SIGTERM)  # what builds reach is read at a start
+        p.start()
         program = ("import greeting\nfrom http.server import *\nclass H(BaseHTTPRequestHandler):\n    def do_GET(self):\n"
                    "        self.send_response(200)\n        self.end_headers()\n        self.wfile.write(greeting.WORDS.encode())\n"
                    "HTTPServer(('', 8080), H).serve_forever()\n")
