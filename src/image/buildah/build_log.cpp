@@ -82,6 +82,7 @@ void BuildLog::line(std::string_view raw) {
   std::string what;
   if (RE2::PartialMatch(text, step, &number, &what)) {
     if (!what.starts_with("FROM ")) ++steps_;
+    killed_ = false;
     step_ = "step " + number + ": " + what;
     last_.clear();
   } else if (RE2::FullMatch(text, taken, &what)) {
@@ -91,6 +92,9 @@ void BuildLog::line(std::string_view raw) {
     if (last_.size() == kLastLines) last_.pop_front();
     last_.push_back(text);
   }
+  static const RE2 killed{
+      R"((?i)\bkilled\b|exit (?:status|code) 137|cannot allocate memory|MemoryError|std::bad_alloc)"};
+  if (RE2::PartialMatch(text, killed)) killed_ = true;
   // buildah tells of the temporary file of a layer that could not be written, and not why.
   static const RE2 unwritten{R"(storing layer .* to file: io: read/write on closed pipe)"};
   if (RE2::PartialMatch(text, unwritten) || text.contains("no space left on device") ||

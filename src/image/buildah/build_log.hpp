@@ -29,6 +29,8 @@ class BuildLog {
   std::string failure(std::string_view what) const;
   /// Whether the disk was full.
   bool disk_full() const { return disk_full_; }
+  /// Whether a program of the last step was killed, or got no memory.
+  bool killed() const { return killed_; }
 
  private:
   std::string clean(std::string_view line) const;
@@ -40,6 +42,7 @@ class BuildLog {
   int steps_ = 0;
   std::vector<std::string> from_cache_;
   bool disk_full_ = false;
+  bool killed_ = false;
 };
 
 }  // namespace tow::image::buildah

@@ -76,7 +76,7 @@ BuildCommand prepare(const Source& source, const BuildRequest& request, const Se
     write_file(build.containerfile, salted ? salt_stages(source.text) : source.text);
   }
   if (source.file.empty()) {
-    auto ignored = packs::ignore_file();
+    auto ignored = packs::ignore_file(source.text);
     for (const char* own : {".containerignore", ".dockerignore"})
       if (std::filesystem::exists(request.context / own)) {
         ignored += read_inside(request.context, own);

@@ -45,8 +45,10 @@ struct Settings {
   Duration registry_deadline = std::chrono::seconds{20};
   /// Until a fetch that is under way is given up.
   Duration fetch_deadline = std::chrono::minutes{15};
-  /// Memory of one build's steps; none: unlimited.
+  /// Memory of one build's steps together; none: three quarters of this machine's.
   std::optional<Bytes> memory;
+  /// How many processes and threads they may have at once.
+  int processes = 4096;
   /// How long what only serves as a cache is kept by collect().
   Duration cache_age = std::chrono::hours{24 * 3};
   /// Where apt's sources are read from when base images are made.

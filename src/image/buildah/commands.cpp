@@ -112,7 +112,8 @@ std::map<std::string, std::string> configuration_files(const Settings& settings,
   return files;
 }
 
-std::string build_cgroup(const std::string& id) { return "/towpath-builds/" + id; }
+std::string build_cgroup(const std::string& id) { return "/towpath-build/" + id; }
+std::string steps_cgroup(const std::string& id) { return build_cgroup(id) + "/steps"; }
 
 Command build_command(const Settings& settings, const Layout& layout, const std::string& runtime,
                       const BuildCommand& build) {
@@ -122,7 +123,7 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   result.argv = buildah(layout);
   append(result.argv, {"bud", "--isolation", "oci", "--runtime", runtime, "--runtime-flag",
                        "root=" + (layout.builds / build.id / "runtime").string(), "--network", "host",
-                       "--cgroup-parent", build_cgroup(build.id), "--signature-policy",
+                       "--cgroup-parent", steps_cgroup(build.id), "--signature-policy",
                        (layout.configuration / "policy.json").string(), "--pull=false", "--force-rm",
                        "--iidfile", build.id_file.string(), "--file", build.containerfile.string()});
   result.argv.push_back(build.layers ? "--layers" : "--layers=false");
@@ -130,7 +131,6 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   if (!build.ignore_file.empty()) append(result.argv, {"--ignorefile", build.ignore_file.string()});
   if (build.network)
     for (const auto& resolver : build.network->resolvers) append(result.argv, {"--dns", resolver});
-  if (settings.memory) append(result.argv, {"--memory", std::to_string(settings.memory->count)});
   for (const auto& [key, value] : build.arguments) append(result.argv, {"--build-arg", key + "=" + value});
   for (const auto& [key, value] : build.labels) append(result.argv, {"--label", key + "=" + value});
   for (const auto& [key, path] : build.secrets)

@@ -51,6 +51,8 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
 
 /// The control group of a build's steps; by it its working containers are known, too.
 std::string build_cgroup(const std::string& id);
+/// Inside of it, the group that the OCI runtime makes and removes with each step.
+std::string steps_cgroup(const std::string& id);
 
 /// Asks a registry whether it has an image.
 Command look_up_command(const Settings& settings, const Layout& layout, const std::string& reference);

@@ -37,7 +37,8 @@ TEST(Commands, ABuild) {
       text(settings(), build()),
       std::string{kIsolated} + kBuildah +
           "bud --isolation oci --runtime runc --runtime-flag root=/run/t/builds/b1/runtime --network host "
-          "--cgroup-parent /towpath-builds/b1 --signature-policy /data/images/configuration/policy.json "
+          "--cgroup-parent /towpath-build/b1/steps --signature-policy "
+          "/data/images/configuration/policy.json "
           "--pull=false --force-rm --iidfile /run/t/builds/b1/image --file /src/Containerfile --layers /src");
 }
 
@@ -45,7 +46,6 @@ TEST(Commands, ABuildWithEverything) {
   auto with = settings();
   with.trust_host_certificates = true;
   with.npm_registry = "https://npm.example/";
-  with.memory = Bytes{1 << 30};
   auto what = build();
   what.ignore_file = "/run/t/builds/b1/ignore";
   what.arguments = {{"COLOUR", "light blue"}};
@@ -56,7 +56,7 @@ TEST(Commands, ABuildWithEverything) {
   what.timestamp = TimePoint{std::chrono::seconds{1000}};
   const auto said = text(with, what);
   for (const char* part :
-       {"--layers=false", "--timestamp 1000", "--ignorefile /run/t/builds/b1/ignore", "--memory 1073741824",
+       {"--layers=false", "--timestamp 1000", "--ignorefile /run/t/builds/b1/ignore",
         "--build-arg 'COLOUR=light blue'", "--label a=b",
         "--secret id=token,src=/run/t/builds/b1/secrets/token", "--tag localhost/x:1",
         "--volume /etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:ro",

@@ -13,7 +13,7 @@ namespace tow::image::buildah {
 namespace {
 
 const std::filesystem::path kCgroups = "/sys/fs/cgroup";
-constexpr std::string_view kBuilds = "/towpath-builds/";
+constexpr std::string_view kBuilds = "/towpath-build/";
 
 std::vector<std::string> names_in(const std::filesystem::path& directory) {
   std::vector<std::string> names;
@@ -43,7 +43,8 @@ std::vector<std::string> abandoned_builds(const Layout& layout, const Storage& s
   for (const auto& directory : {layout.builds, layout.temporary})
     for (const auto& name : names_in(directory)) ids.insert(name.substr(0, name.find(".lock")));
   for (auto& cgroup : storage.working_cgroups())
-    if (cgroup.starts_with(kBuilds)) ids.insert(cgroup.substr(kBuilds.size()));
+    if (cgroup.starts_with(kBuilds))
+      ids.insert(cgroup.substr(kBuilds.size(), cgroup.find('/', kBuilds.size()) - kBuilds.size()));
   std::vector<std::string> abandoned;
   for (const auto& id : ids) {
     std::error_code error;

@@ -80,9 +80,9 @@ class RealImages : public testing::Test {
       if (std::filesystem::exists(path)) found += path.string() + "\n";
     std::error_code error;
     for (const auto& controller : std::filesystem::directory_iterator{"/sys/fs/cgroup", error})
-      if (std::filesystem::exists(controller.path() / "towpath-builds" / build, error))
+      if (std::filesystem::exists(controller.path() / "towpath-build" / build, error))
         found += controller.path().string() + "\n";
-    for (const auto& id : Storage{where.storage}.working_containers(build_cgroup(build)))
+    for (const auto& id : Storage{where.storage}.working_containers(steps_cgroup(build)))
       found += "container " + id + "\n";
     std::ifstream mounts{"/proc/self/mounts"};
     for (std::string line; std::getline(mounts, line);)

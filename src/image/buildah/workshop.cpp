@@ -16,6 +16,7 @@
 #include "base/log.hpp"
 #include "image/buildah/files.hpp"
 #include "image/buildah/leftovers.hpp"
+#include "image/buildah/limits.hpp"
 
 namespace tow::image::buildah {
 namespace {
@@ -162,7 +163,7 @@ Task<> Workshop::close_workspace(std::string id) const {
 }
 
 Task<> Workshop::sweep(std::string id) const {
-  const auto containers = storage_.working_containers(build_cgroup(id));
+  const auto containers = storage_.working_containers(steps_cgroup(id));
   if (!containers.empty()) {
     const auto outcome = co_await run(remove_containers_command(settings_, layout_, containers));
     if (!outcome.ok()) throw fail(Code::Internal, "buildah rm: {}", last_message(outcome.err));
@@ -174,6 +175,8 @@ Task<std::string> Workshop::build(const BuildCommand& build, BuildLog& log) cons
   if (build.network) write_file(layout_.builds / build.id / "routes", render_routes(*build.network));
   auto command = build_command(settings_, layout_, runtime_, build);
   command.output_limit = 4096;  // the log keeps what a message needs
+  const auto limits = build_limits(settings_);
+  limit_build(build_cgroup(build.id), limits);
   const auto outcome =
       co_await run(std::move(command), [&log](Stream, std::string_view line) { log.line(line); });
   if (outcome.timed_out)
@@ -181,6 +184,11 @@ Task<std::string> Workshop::build(const BuildCommand& build, BuildLog& log) cons
                                                        to_string(build.deadline)))};
   if (!outcome.ok()) {
     if (log.disk_full()) throw Error{Code::Exhausted, log.failure("the disk is full, and the build failed")};
+    if (log.killed() && was_short_of_memory(build_cgroup(build.id)))
+      throw Error{Code::Exhausted, log.failure(fmt::format(
+                                       "the build wanted more than the {} of memory that a build's steps may "
+                                       "use together, and failed",
+                                       to_string(limits.memory)))};
     throw Error{Code::Invalid, log.failure("the build failed")};
   }
   auto id = read_file(build.id_file);

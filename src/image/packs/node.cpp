@@ -7,37 +7,13 @@
 #include <array>
 
 #include "base/error.hpp"
-#include "base/node.hpp"
+#include "image/packs/node_frameworks.hpp"
 #include "image/packs/node_version.hpp"
 #include "image/packs/pack.hpp"
 #include "image/packs/text.hpp"
 
 namespace tow::image::packs {
 namespace {
-
-struct Project {
-  const Tree& tree;
-  Node package;
-
-  std::string text(std::string_view key) const {
-    const Node* found = package.find(key);
-    return found && found->string() ? *found->string() : std::string{};
-  }
-  std::string text(std::string_view map, std::string_view key) const {
-    const Node* outer = package.find(map);
-    const Node* found = outer ? outer->find(key) : nullptr;
-    return found && found->string() ? *found->string() : std::string{};
-  }
-  std::string script(std::string_view name) const { return text("scripts", name); }
-  bool depends_on(std::string_view name) const {
-    return !text("dependencies", name).empty() || !text("devDependencies", name).empty();
-  }
-  /// Whether a map of the package has anything in it.
-  bool has_any(std::string_view key) const {
-    const Node* found = package.find(key);
-    return found && found->map() && !found->map()->empty();
-  }
-};
 
 /// How dependencies are fetched: the files that decide about them, and the commands.
 struct Installer {
@@ -49,17 +25,8 @@ struct Installer {
   std::string cache;               // directory worth keeping between builds
   bool needs_source = false;       // installing runs or reads files of the project
   bool needs_git = false;
+  bool prepares = false;  // "prepare" is for people's own copies; it runs before the build, not at installing
 };
-
-Project read_project(const Tree& tree, const std::string& json) {
-  try {
-    Project project{tree, parse_json(json)};
-    if (!project.package.map()) throw Error{Code::Invalid, "is not an object"};
-    return project;
-  } catch (const Error& error) {
-    throw fail(Code::Invalid, "{} cannot be read: {}", tree.source("package.json"), error.message());
-  }
-}
 
 /// "pnpm@9.1.0+sha256…" in packageManager: the version of that program, or empty.
 std::string pinned(const Project& project, std::string_view program) {
@@ -170,7 +137,7 @@ Installer choose_installer(const Project& project) {
     installer = npm(project);
   installer.files.insert(installer.files.begin(), "package.json");
   if (tree.has(".npmrc")) installer.files.emplace_back(".npmrc");
-  for (const char* script : {"preinstall", "install", "postinstall", "prepare"})
+  for (const char* script : {"preinstall", "install", "postinstall"})
     if (!project.script(script).empty()) installer.needs_source = true;
   for (const char* map : {"dependencies", "devDependencies", "optionalDependencies"})
     if (const Node* all = project.package.find(map); all && all->map())
@@ -179,6 +146,7 @@ Installer choose_installer(const Project& project) {
           installer.needs_source = installer.needs_source || text->starts_with("file:");
           installer.needs_git = installer.needs_git || is_from_git(*text);
         }
+  installer.prepares = !project.script("prepare").empty() && !installer.needs_source;
   return installer;
 }
 
@@ -191,77 +159,6 @@ NodeChoice choose_node(const Project& project) {
       }
   return packs::choose_node(trim(project.text("engines", "node")),
                             "engines.node in " + project.tree.source("package.json"));
-}
-
-/// The directory a site builder writes to, or nothing when none that is known is among the dependencies.
-std::optional<std::string> site_output(const Project& project) {
-  // In the order of precedence: a framework before the tool it is made with.
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 17> builders = {{
-      {"@docusaurus/core", "build"},
-      {"gatsby", "public"},
-      {"@11ty/eleventy", "_site"},
-      {"vitepress", ".vitepress/dist"},
-      {"vuepress", ".vuepress/dist"},
-      {"hexo", "public"},
-      {"astro", "dist"},
-      {"@sveltejs/adapter-static", "build"},
-      {"@angular/cli", "dist"},
-      {"react-scripts", "build"},
-      {"@vue/cli-service", "dist"},
-      {"preact-cli", "build"},
-      {"parcel", "dist"},
-      {"vite", "dist"},
-      {"webpack", "dist"},
-      {"rollup", "dist"},
-      {"esbuild", "dist"},
-  }};
-  for (const auto& [name, directory] : builders) {
-    if (!project.depends_on(name)) continue;
-    if (name == "vite") {
-      for (const char* file : {"vite.config.js", "vite.config.ts", "vite.config.mjs", "vite.config.mts"}) {
-        const auto text = project.tree.read(file).value_or("");
-        const auto at = text.find("outDir");
-        const auto open = at == std::string::npos ? at : text.find_first_of("'\"`", at);
-        const auto close = open == std::string::npos ? open : text.find(text[open], open + 1);
-        if (close == std::string::npos) continue;
-        auto directory_name = text.substr(open + 1, close - open - 1);
-        if (!directory_name.empty() && !directory_name.contains("..") && !directory_name.starts_with('/'))
-          return directory_name;
-      }
-    }
-    if (name == "@angular/cli") return "dist/" + project.text("name") + "/browser";
-    return std::string{directory};
-  }
-  return {};
-}
-
-/// Servers that are for development, or that only hand out the built site: lighttpd does that better.
-bool serves_for_development(std::string_view script) {
-  constexpr std::array<std::string_view, 20> commands = {"vite",
-                                                         "vite dev",
-                                                         "vite serve",
-                                                         "vite preview",
-                                                         "react-scripts start",
-                                                         "ng serve",
-                                                         "webpack serve",
-                                                         "webpack-dev-server",
-                                                         "parcel",
-                                                         "parcel serve",
-                                                         "gatsby develop",
-                                                         "gatsby serve",
-                                                         "astro dev",
-                                                         "astro preview",
-                                                         "docusaurus start",
-                                                         "docusaurus serve",
-                                                         "eleventy --serve",
-                                                         "vue-cli-service serve",
-                                                         "vitepress dev",
-                                                         "hexo server"};
-  script = trim(script);
-  return std::ranges::any_of(commands, [&](std::string_view command) {
-    return script == command ||
-           (script.starts_with(command) && script.substr(command.size()).starts_with(" --"));
-  });
 }
 
 struct Start {
@@ -288,12 +185,21 @@ std::optional<Start> find_start(const Project& project) {
     const auto process = choose_process(*text, project.tree.source("Procfile"));
     return Start{start_command(process.command), "Procfile's " + process.name, process.listens()};
   }
-  if (const auto script = project.script("start"); !script.empty()) {
-    auto line = resolve_script(project, script);
-    if (const auto before = project.script("prestart"); !before.empty()) line = before + " && " + line;
-    return Start{start_command(line), "its start script"};
-  }
   const bool built = !project.script("build").empty();
+  for (const char* name : {"start:prod", "start:production", "start"}) {
+    const auto script = project.script(name);
+    if (script.empty()) continue;
+    auto line = resolve_script(project, script);
+    // A server for development is not what production should run, where there is something else.
+    if (built && (serves_for_development(line) || (line == "next start" && site_output(project)))) continue;
+    if (const auto before = project.script("pre" + std::string{name}); !before.empty())
+      line = before + " && " + line;
+    return Start{start_command(line), fmt::format("its {} script", name)};
+  }
+  if (const auto server = framework_server(project); !server.empty())
+    return Start{start_command(server), "what its framework's build makes"};
+  if (const auto script = project.script("start"); !script.empty() && !(built && site_output(project)))
+    return Start{start_command(resolve_script(project, script)), "its start script"};
   if (built && site_output(project)) return {};
   if (auto main = project.text("main"); !main.empty()) {
     if (main.starts_with("./")) main.erase(0, 2);
@@ -309,13 +215,21 @@ std::optional<Start> find_start(const Project& project) {
 }
 
 std::string run_install(const Installer& installer, const std::string& command) {
-  return "RUN --mount=type=cache,target=" + installer.cache + " " + command + "\n";
+  const char* before = installer.prepares ? "npm pkg delete scripts.prepare && " : "";
+  return "RUN --mount=type=cache,target=" + installer.cache + " " + before + command + "\n";
 }
 
 std::vector<std::string> sources(const Project& project, const Installer& installer) {
   std::vector<std::string> result;
   for (const auto& file : installer.files) result.push_back(project.tree.source(file));
   return result;
+}
+
+/// The build with what has to come before it.
+std::string run_build(const Installer& installer) {
+  std::string text = "RUN ";
+  if (installer.prepares) text += fmt::format("{} run prepare \\\n && ", installer.program);
+  return text + fmt::format("{} run build", installer.program);
 }
 
 /// FROM, Node's version and the package manager: what changes least. The base image works in /app.
@@ -327,8 +241,10 @@ std::string beginning(const NodeChoice& choice, const Installer& installer, std:
   return text;
 }
 
-std::string settings(const Start& start) {
+std::string settings(const Project& project, const Start& start) {
   std::string environment = "NODE_ENV=production";
+  if (const auto listening = listening_settings(project); start.listens && !listening.empty())
+    environment += " " + listening;
   if (start.command.front() != "node") environment += " PATH=/app/node_modules/.bin:$PATH";
   return program_settings(environment, start.listens, start.command);
 }
@@ -348,11 +264,20 @@ std::string program(const Project& project, const NodeChoice& choice, const Inst
   const bool installs =
       installer.needs_source || project.has_any("dependencies") || project.has_any("optionalDependencies");
   if (project.script("build").empty()) {
-    std::string text = beginning(choice, installer, "") + settings(start) + "\n";
+    std::string text = beginning(choice, installer, "") + settings(project, start) + "\n";
     if (installs) text += dependencies(project, installer, installer.production, "--chown=app");
     if (installer.needs_source) return text + "USER app\n";
     if (installs) text += "\n";
     return text + "USER app\n" + copy({project.tree.source()}, "./", "--chown=app") + "\n";
+  }
+  if (start.command.back().starts_with(".output/")) {
+    std::string whole = beginning(choice, installer, "build");
+    whole += "\n" + dependencies(project, installer, installer.all, "");
+    if (!installer.needs_source) whole += "\n" + copy({project.tree.source()}, "./") + "\n";
+    whole += run_build(installer) + "\n\n# What was built has all that it needs.\n";
+    Installer none;
+    return whole + beginning(choice, none, "") + settings(project, start) +
+           "USER app\nCOPY --from=build --chown=app /app/.output/ ./.output/\n";
   }
   std::string text = beginning(choice, installer, "dependencies");
   if (installs) text += "\n" + dependencies(project, installer, installer.production, "");
@@ -362,9 +287,9 @@ std::string program(const Project& project, const NodeChoice& choice, const Inst
   if (!installs) text += copy(sources(project, installer), "./") + "\n";
   text += run_install(installer, installer.all);
   if (!installer.needs_source) text += copy({project.tree.source()}, "./") + "\n";
-  text += fmt::format("RUN {} run build \\\n && mkdir /out \\\n", installer.program);
+  text += run_build(installer) + " \\\n && mkdir /out \\\n";
   text += " && find . -mindepth 1 -maxdepth 1 ! -name node_modules -exec cp -a -t /out {} +\n";
-  return text + "\nFROM dependencies\n" + settings(start) +
+  return text + "\nFROM dependencies\n" + settings(project, start) +
          "USER app\nCOPY --from=build --chown=app /out/ ./\n";
 }
 
@@ -373,8 +298,20 @@ std::string built_site(const Project& project, const NodeChoice& choice, const I
   std::string text = beginning(choice, installer, "build");
   text += "\n" + dependencies(project, installer, installer.all, "");
   if (!installer.needs_source) text += "\n" + copy({project.tree.source()}, "./") + "\n";
-  text += fmt::format("RUN {} run build\n\n", installer.program);
-  text += "# A web server for /srv, on PORT, with 404.html for what is not there.\nFROM towpath/static:12\n";
+  text += run_build(installer) + "\n\n";
+  if (!is_single_page(project)) {
+    text +=
+        "# A web server for /srv, on PORT, with 404.html for what is not there.\nFROM towpath/static:12\n";
+  } else {
+    text +=
+        "# A web server for /srv, on PORT. The one page answers for every path without a dot: its program\n"
+        "# knows which there are. (Your own public/404.html ends that.)\n"
+        "FROM towpath/static:12\nUSER root\n"
+        "RUN printf '%s\\n' 'include \"lighttpd.conf\"' 'server.modules += (\"mod_rewrite\")' \\\n"
+        "      'url.rewrite-if-not-file = (\"^/([^?]*/)?[^.?/]*(\\?.*)?$\" => \"/index.html\")' \\\n"
+        "      > /etc/lighttpd/one-page.conf\n"
+        "USER app\nCMD [\"lighttpd\", \"-D\", \"-f\", \"/etc/lighttpd/one-page.conf\"]\n";
+  }
   return text + copy({"/app/" + output + "/"}, "/srv/", "--from=build") + "\n";
 }
 
@@ -386,11 +323,7 @@ std::optional<Detection> node(const Tree& tree, Missing& missing) {
   const auto project = read_project(tree, *json);
   const bool builds = !project.script("build").empty();
   const auto output = site_output(project);
-  auto start = find_start(project);
-  // A start script that only serves what was built is not what production should run.
-  if (start && builds && output && serves_for_development(resolve_script(project, project.script("start"))) &&
-      !tree.has("Procfile"))
-    start.reset();
+  const auto start = find_start(project);
   if (!start && !(builds && (output || tree.has("index.html")))) {
     missing.push_back("package.json has neither a start script nor a main file that exists");
     return {};

@@ -26,6 +26,9 @@ std::optional<std::uint16_t> exposed_port(const std::string& containerfile) {
   return count == 1 ? port : std::nullopt;
 }
 
+/// Whether nothing of the source runs: pages, as they are or built.
+bool serves_site(const Detection& found) { return found.containerfile.contains("FROM towpath/static:12"); }
+
 }  // namespace
 
 Detection detect(const std::filesystem::path& context, const std::filesystem::path& component) {
@@ -38,7 +41,12 @@ Detection detect(const std::filesystem::path& context, const std::filesystem::pa
   Missing missing;
   // A program before its pages: a package.json or an index.html beside a Python program serves that program.
   for (const auto pack : {node, python, cmake, site})
-    if (auto found = pack(tree, missing)) return std::move(*found);
+    if (auto found = pack(tree, missing)) {
+      // A built site is told its settings when it is built; a program when it is started.
+      if (tree.has(".env") && !serves_site(*found))
+        found->explanation += "; .env stays outside: give its values with `tow config set`";
+      return std::move(*found);
+    }
   constexpr std::pair<const char*, const char*> others[] = {{"go.mod", "Go"},
                                                             {"Cargo.toml", "Rust"},
                                                             {"pom.xml", "Java"},
@@ -61,9 +69,16 @@ Detection detect(const std::filesystem::path& context, const std::filesystem::pa
   return nothing;
 }
 
-std::string ignore_file() {
-  return "**/.git\n**/.gitignore\n**/node_modules\n**/__pycache__\n**/.venv\n**/*.pyc\n"
-         "**/score.yaml\n**/towpath.yaml\n**/catalog-info.yaml\n";
+std::string ignore_file(const std::string& containerfile) {
+  // A pages' builder reads .env, and leaves it behind in its stage.
+  const char* settings =
+      containerfile.contains("FROM towpath/static:12") && containerfile.contains("AS build")
+          ? "**/.env.local\n**/.env.*.local\n"
+          : "**/.env\n**/.env.local\n**/.env.*.local\n";
+  return std::string{
+             "**/.git\n**/.gitignore\n**/node_modules\n**/__pycache__\n**/.venv\n**/*.pyc\n"
+             "**/score.yaml\n**/towpath.yaml\n**/catalog-info.yaml\n"} +
+         settings;
 }
 
 }  // namespace tow::image::packs

@@ -17,7 +17,8 @@ namespace tow::image::packs {
 /// dependencies that no pack knows.
 Detection detect(const std::filesystem::path& context, const std::filesystem::path& component = {});
 
-/// What a build by a pack leaves out of the context when the source has no ignore file of its own.
-std::string ignore_file();
+/// What a build by a pack leaves out of the context, beside what the source's own ignore file names: what is
+/// no source, and .env with its secrets.
+std::string ignore_file(const std::string& containerfile);
 
 }  // namespace tow::image::packs
