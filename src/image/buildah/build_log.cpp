@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/ids.hpp"
+#include "image/buildah/containerfile.hpp"
 
 namespace tow::image::buildah {
 namespace {
@@ -31,14 +32,12 @@ std::string explain(const std::string& line) {
   static const RE2 unknown{R"re(Unknown instruction: "([^"]*)")re"};
   static const RE2 error{R"re(^Error: (.*)$)re"};
   if (RE2::PartialMatch(line, repeated)) return {};
+  if (line.contains("no FROM statement found"))
+    return "no FROM names an image (perhaps an ARG before it has no value)";
   std::string part;
   if (RE2::PartialMatch(line, absent, &part)) return fmt::format("\"{}\" is not in the repository", part);
   if (RE2::PartialMatch(line, unknown, &part)) {
-    static const std::vector<std::string> known = {
-        "ADD",    "ARG",   "CMD",         "COPY",  "ENTRYPOINT", "ENV",
-        "EXPOSE", "FROM",  "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
-        "RUN",    "SHELL", "STOPSIGNAL",  "USER",  "VOLUME",     "WORKDIR"};
-    const auto meant = nearest(part, known);
+    const auto meant = nearest(part, instruction_names());
     return fmt::format("there is no instruction {}{}", part,
                        meant.empty() ? "" : "; did you mean " + meant + "?");
   }

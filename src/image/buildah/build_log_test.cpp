@@ -41,7 +41,8 @@ TEST(BuildLog, WhatBuildahSaysIsPutIntoWords) {
       {"Error: building at STEP \"RUNN \": Build error: Unknown instruction: \"RUNN\" "
        "&imagebuilder.Step{Env:[]",
        "\n  there is no instruction RUNN; did you mean RUN?"},
-      {"Error: no FROM statement found", "\n  no FROM statement found"},
+      {"Error: no FROM statement found",
+       "\n  no FROM names an image (perhaps an ARG before it has no value)"},
       {"time=\"x\" level=error msg=\"+(UNHANDLED LOGLEVEL) &imagebuilder.Step{}\"", ""},
   };
   for (const auto& one : cases) {

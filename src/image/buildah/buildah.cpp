@@ -137,8 +137,13 @@ Task<> BuildahImages::ensure_images(const Source& source, const BuildRequest& re
     try {
       co_await ensure(image, progress);
     } catch (const Error& error) {
-      throw Error{error.code() == Code::NotFound ? Code::Invalid : error.code(),
-                  fmt::format("FROM {}: {}", image, error.message())};
+      // A word alone was perhaps meant as a stage.
+      const bool word = image.find_first_of("/:@") == std::string::npos;
+      throw Error{
+          error.code() == Code::NotFound ? Code::Invalid : error.code(),
+          fmt::format(
+              "FROM {}: {}{}", image, error.message(),
+              word ? fmt::format(" (if a stage is meant: no earlier FROM … AS {} is there)", image) : "")};
     }
   }
 }

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cctype>
 #include <set>
+#include <utility>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 
 namespace tow::image::buildah {
 namespace {
@@ -99,9 +101,54 @@ std::vector<std::string> images_of(std::string_view containerfile,
   return images;
 }
 
+const std::vector<std::string>& instruction_names() {
+  static const std::vector<std::string> names = {
+      "ADD",   "ARG",        "CMD",     "COPY", "ENTRYPOINT", "ENV",        "EXPOSE", "FROM",   "HEALTHCHECK",
+      "LABEL", "MAINTAINER", "ONBUILD", "RUN",  "SHELL",      "STOPSIGNAL", "USER",   "VOLUME", "WORKDIR"};
+  return names;
+}
+
+namespace {
+
+/// The first instruction that there is not, or that stands before FROM, by its line.
+void check_instructions(std::string_view containerfile, std::string_view name) {
+  static const RE2 escape{R"((?i)^\s*#\s*escape\s*=)"};
+  static const RE2 word{R"(^\s*([^\s]+))"};
+  if (RE2::PartialMatch(containerfile, escape)) return;  // another sign for lines that go on
+  bool goes_on = false;
+  bool in_stage = false;
+  int number = 0;
+  while (!containerfile.empty()) {
+    const auto end = std::min(containerfile.find('\n'), containerfile.size());
+    std::string line{containerfile.substr(0, end)};
+    containerfile.remove_prefix(std::min(end + 1, containerfile.size()));
+    ++number;
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
+    const auto first = line.find_first_not_of(" \t");
+    if (first == std::string::npos || line[first] == '#') continue;
+    const bool continues = std::exchange(goes_on, line.ends_with('\\'));
+    std::string instruction;
+    if (continues || !RE2::PartialMatch(line, word, &instruction)) continue;
+    std::string upper = instruction;
+    std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+    if (std::ranges::find(instruction_names(), upper) == instruction_names().end()) {
+      const auto meant = nearest(upper, instruction_names());
+      throw fail(Code::Invalid, "{}:{}: there is no instruction {}{}", name, number, instruction,
+                 meant.empty() ? "" : "; did you mean " + meant + "?");
+    }
+    in_stage = in_stage || upper == "FROM";
+    if (!in_stage && upper != "ARG")
+      throw fail(Code::Invalid, "{}:{}: {} stands before FROM, which names the image to start from", name,
+                 number, upper);
+  }
+}
+
+}  // namespace
+
 void check_supported(std::string_view containerfile, std::string_view name) {
   static const RE2 here_document{
       R"re((?i)^\s*(RUN|COPY|ADD)\s(?:.*\s)?<<-?["']?[A-Za-z_]\w*["']?(?:\s|$))re"};
+  const auto whole = containerfile;
   int number = 0;
   while (!containerfile.empty()) {
     const auto end = std::min(containerfile.find('\n'), containerfile.size());
@@ -116,6 +163,7 @@ void check_supported(std::string_view containerfile, std::string_view name) {
           "&& and \\, or put them into a script",
           name, number, instruction);
   }
+  check_instructions(whole, name);
 }
 
 std::string salt_stages(std::string_view containerfile) {

@@ -14,7 +14,11 @@ namespace tow::image::buildah {
 std::vector<std::string> images_of(std::string_view containerfile,
                                    const std::map<std::string, std::string>& arguments);
 
-/// Throws Error{Unsupported} with the line for what Debian's buildah would take for something else.
+/// What a line may begin with.
+const std::vector<std::string>& instruction_names();
+
+/// Throws Error{Unsupported} with the line for what Debian's buildah would take for something else, and
+/// Error{Invalid} with the line of an instruction that there is not, or that stands before FROM.
 void check_supported(std::string_view containerfile, std::string_view name);
 
 inline constexpr std::string_view kSaltArgument = "TOWPATH_PROJECT";

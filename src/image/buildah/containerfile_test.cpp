@@ -57,6 +57,30 @@ TEST(Containerfile, HereDocumentsAreRefusedByTheirLine) {
       check_supported("FROM a\nRUN echo $((1 << n)) $((1<<2)); bash -c 'cat <<< x'\n# RUN <<EOF\n", "C"));
 }
 
+TEST(Containerfile, WhatIsNoInstructionIsNamedByItsLine) {
+  struct Row {
+    const char* text;
+    const char* message;  // empty: fine
+    const char* reason;
+  };
+  for (const auto& [text, message, reason] : {
+           Row{"FROM a\n# x\nCOPPY a b\n", "C:3: there is no instruction COPPY; did you mean COPY?",
+               "misspelt"},
+           Row{"ARG A=1\nRUN x\nFROM a\n", "C:2: RUN stands before FROM", "nothing to run in"},
+           Row{"from a\nrun echo \\\n  # why\n  coppy\nCmd x\n", "", "lines that go on, and any case"},
+           Row{"# escape=`\nFROM a\nRUN x `\n  y\n", "", "another sign for lines that go on"},
+           Row{"FROM a\r\nRUN x\r\n", "", "lines of another system"},
+       }) {
+    std::string said;
+    try {
+      check_supported(text, "C");
+    } catch (const Error& error) {
+      said = error.message();
+    }
+    EXPECT_TRUE(*message ? said.starts_with(message) : said.empty()) << reason << ": " << said;
+  }
+}
+
 TEST(Containerfile, EveryStageGetsTheSalt) {
   EXPECT_EQ(
       salt_stages("# x\nFROM a AS b\nRUN x\n\nfrom \\\n # why\n  c\nRUN y"),

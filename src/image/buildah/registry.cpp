@@ -14,6 +14,12 @@ bool says_absent(const std::string& text) {
   return false;
 }
 
+/// What the network said, without the addresses around it: "no such host", "connection refused".
+std::string reason(const std::string& said) {
+  const auto last = said.rfind(": ");
+  return last == std::string::npos ? said : said.substr(last + 2);
+}
+
 void check(const Outcome& outcome, const std::string& reference) {
   if (outcome.ok()) return;
   const auto registry = reference.substr(0, reference.find('/'));
@@ -24,6 +30,14 @@ void check(const Outcome& outcome, const std::string& reference) {
   if (says_absent(said))
     throw fail(Code::NotFound, "the registry {} does not give {}: {}", registry, reference, said);
   if (said.contains("no space left")) throw fail(Code::Exhausted, "the disk is full: {}", said);
+  for (const char* sign : {"no such host", "dial tcp", "i/o timeout", "connection refused", "TLS handshake"})
+    if (said.contains(sign))
+      throw fail(
+          Code::Unavailable,
+          "{} is not on this machine, and its registry {} is out of reach ({}); start from towpath/base:12, "
+          "/node, /python, /build or /static, which are made here, name a registry that this machine "
+          "reaches, or start the server with https_proxy",
+          reference, registry, reason(said));
   throw fail(Code::Unavailable, "{} cannot be fetched from {}: {}", reference, registry, said);
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <re2/re2.h>
 
+#include "base/error.hpp"
 #include "image/packs/pack.hpp"
 #include "image/packs/text.hpp"
 #include "image/packs/tree.hpp"
@@ -35,6 +36,7 @@ Detection detect(const std::filesystem::path& context, const std::filesystem::pa
   const Tree tree{context, component};
   for (const char* file : {"Containerfile", "Dockerfile"})
     if (auto text = tree.read(file)) {
+      if (trim(*text).empty()) throw fail(Code::Invalid, "{} is empty", tree.source(file));
       const auto port = exposed_port(*text);
       return {.containerfile = std::move(*text), .port = port, .explanation = tree.source(file)};
     }
