@@ -128,8 +128,11 @@ TEST_F(RealPacks, ANodeBuildLeavesItsToolsBehind) {
 TEST_F(RealPacks, ASiteIsBuiltByItsTool) {
   write(
       "package.json",
-      R"({ "scripts": { "build": "node make.js", "start": "vite" }, "devDependencies": { "esbuild": "0.21.5" } })");
+      R"({ "scripts": { "build": "node make.js", "start": "vite", "prepare": "node make.js prepared" }, "devDependencies": { "esbuild": "0.21.5" } })");
+  write(".env", "COLOUR=blue\n");
   write("make.js",
+        "const fs = require('fs'); if (process.argv[2]) { fs.writeFileSync('prepared', ''); process.exit(); }"
+        "fs.readFileSync('.env'); fs.readFileSync('prepared');"
         "require('esbuild').buildSync({ stdin: { contents: 'alert(1+1)' }, outfile: 'dist/a.js' });"
         "require('fs').writeFileSync('dist/index.html', '<script src=a.js></script>');");
   const auto built = build(request());

@@ -86,7 +86,8 @@ class RealImages : public testing::Test {
       found += "container " + id + "\n";
     std::ifstream mounts{"/proc/self/mounts"};
     for (std::string line; std::getline(mounts, line);)
-      if (line.contains(where.storage.string() + "/overlay/") && line.contains("/merged "))
+      // What is mounted there, not what others mounted of it.
+      if (line.contains(" " + where.storage.string() + "/overlay/") && line.contains("/merged "))
         found += line + "\n";
     return found;
   }
