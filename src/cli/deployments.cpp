@@ -17,6 +17,7 @@ struct Arguments {
   std::string release;
   std::string from;
   std::string score;
+  std::string why;
   int number = 0;
   bool hold = false;
   bool unhold = false;
@@ -100,6 +101,79 @@ Task<int> restart(Context& context, Arguments arguments) {
   context.output.note(fmt::format("Restarting {} of {}", name.text(), context.project()));
   const auto output = co_await context.call<Accepted>("deployments.restart", name.text(), Nothing{});
   co_return co_await finish(context, arguments, name.text(), output.generation);
+}
+
+// One of the words that change a rollout, or a lock.
+Task<int> tell(Context& context, Arguments arguments, std::string operation, std::string saying,
+               bool follows) {
+  const auto name = context.deployment(arguments.name);
+  context.output.note(fmt::format("{} {} of {}", saying, name.text(), context.project()));
+  const auto output = co_await context.call<Accepted>("deployments." + operation, name.text(), Nothing{});
+  if (!output.message.empty()) context.output.note(output.message);
+  if (!follows) co_return kOk;
+  co_return co_await finish(context, arguments, name.text(), output.generation);
+}
+Task<int> pause_rollout(Context& context, Arguments arguments) {
+  co_return co_await tell(context, arguments, "pause", "Pausing the rollout to", false);
+}
+Task<int> continue_rollout(Context& context, Arguments arguments) {
+  co_return co_await tell(context, arguments, "continue", "Continuing the rollout to", true);
+}
+Task<int> abort_rollout(Context& context, Arguments arguments) {
+  co_return co_await tell(context, arguments, "abort", "Aborting the rollout to", false);
+}
+Task<int> unlock(Context& context, Arguments arguments) {
+  co_return co_await tell(context, arguments, "unlock", "Unlocking", false);
+}
+
+Task<int> lock(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.name);
+  context.output.note(fmt::format("Locking {} of {}", name.text(), context.project()));
+  const LockInput input{.why = arguments.why};
+  const auto output = co_await context.call<Accepted>("deployments.lock", name.text(), input);
+  if (!output.message.empty()) context.output.note(output.message);
+  co_return kOk;
+}
+
+std::string share_of_errors(std::uint64_t answers, std::uint64_t errors) {
+  if (answers == 0) return "no answers";
+  return fmt::format("{} answers, {:.1f}% errors", answers,
+                     100 * static_cast<double>(errors) / static_cast<double>(answers));
+}
+
+Task<int> rollout_status(Context& context, Arguments arguments) {
+  const auto name = context.deployment(arguments.name);
+  const auto deployment = co_await context.find<Deployment>(name.text());
+  if (!deployment) throw fail(Code::NotFound, "{} is not deployed in {}", name.component, name.environment);
+  const auto& status = deployment->status;
+  if (context.output.format != Format::Table) {
+    context.output.document(status.rollout ? write(*status.rollout) : Node{Node::Map{}});
+    co_return kOk;
+  }
+  const auto& out = context.output;
+  const auto phase = std::string{names(Of<Deployment::Phase>{})[static_cast<std::size_t>(status.phase)].text};
+  out.line(fmt::format("{}  {}{}", out.paint(Colour::Bold, name.text()), out.paint(colour_of(phase), phase),
+                       status.message.empty() ? "" : "  " + status.message));
+  if (const auto& lock = deployment->spec.lock)
+    out.line(fmt::format("  locked by {} since {}: {}", lock->by, tow::to_string(lock->since), lock->why));
+  if (!status.rollout) {
+    out.line(status.serving ? fmt::format("  no rollout is under way; revision {} serves", status.serving)
+                            : "  no rollout is under way");
+    co_return kOk;
+  }
+  const auto& rollout = *status.rollout;
+  out.line(fmt::format("  revision {}: {}% of the traffic; revision {}: {}%", rollout.revision,
+                       rollout.weight, status.serving, 100 - rollout.weight));
+  if (rollout.step > 0)
+    out.line(fmt::format("  step {} of {}{}", rollout.step, rollout.steps,
+                         rollout.until ? ", until " + tow::to_string(*rollout.until) : ""));
+  if (rollout.weight > 0 && rollout.step > 0)
+    out.line(fmt::format("  in this step: revision {}: {}; revision {}: {}", rollout.revision,
+                         share_of_errors(rollout.answers, rollout.errors), status.serving,
+                         share_of_errors(rollout.serving_answers, rollout.serving_errors)));
+  for (const auto& url : rollout.previews) out.line("  preview: " + url);
+  if (rollout.waiting) out.line("  it waits: tow rollout continue " + name.text());
+  co_return kOk;
 }
 
 Task<std::vector<std::string>> what_goes(Context& context, Key target) {
@@ -196,6 +270,31 @@ void add_deployments(CLI::App& app, Context& context) {
     auto a = make();
     auto* command =
         add(app, context, "restart", "Replace every instance by a fresh one, without a gap", restart, a);
+    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+  }
+  {
+    auto* rollout = app.add_subcommand("rollout", "Look at a rollout, and steer it");
+    rollout->require_subcommand(1);
+    const auto word = [&](const char* name, const char* help, Verb verb) {
+      auto a = make();
+      add(*rollout, context, name, help, verb, a)
+          ->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+    };
+    word("status", "How far it is: step, shares of the traffic, errors, preview", rollout_status);
+    word("pause", "It stays where it is until it is continued", pause_rollout);
+    word("continue", "Go on after a pause, or to the next step at once", continue_rollout);
+    word("abort", "Take the new revision back; what served before goes on", abort_rollout);
+  }
+  {
+    auto a = make();
+    auto* command =
+        add(app, context, "lock", "Refuse everything that would deploy, until it is unlocked", lock, a);
+    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+    command->add_option("--why", a->why, "The reason, which whoever is refused is told")->required();
+  }
+  {
+    auto a = make();
+    auto* command = add(app, context, "unlock", "Take deployments again", unlock, a);
     command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
   }
   {

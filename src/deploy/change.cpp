@@ -30,6 +30,13 @@ Task<std::int64_t> change_deployment(
   }
 }
 
+Error refusal(const Entity<Deployment>& deployment) {
+  const auto& lock = *deployment.spec.lock;
+  return fail(Code::FailedPrecondition,
+              "{} is locked by {} since {}: {}; `tow unlock {}` lifts that, nothing is deployed before",
+              deployment.name(), lock.by, tow::to_string(lock.since), lock.why, deployment.name());
+}
+
 bool is_exclusive(const store::Snapshot& snapshot, const Entity<Deployment>& deployment) {
   const auto record = snapshot.get(
       key<Revision>(deployment.project(), revision_name(deployment.name(), deployment.status.latest)));
@@ -68,6 +75,7 @@ TimePoint restored_since(const store::Snapshot& snapshot, const Entity<Deploymen
 Task<RollbackOutput> Core::roll_back(api::Call call, RollbackInput input) {
   RollbackOutput output;
   const auto pick = [&](const Entity<Deployment>& deployment, Deployment::Spec& spec) {
+    if (spec.lock) throw refusal(deployment);
     const auto view = snapshot();
     const auto revisions = revisions_of(*view, *deployment.record);
     const Entity<Revision>* chosen = nullptr;
@@ -135,6 +143,7 @@ Task<Accepted> Core::restart(api::Call call) {
   Accepted output;
   output.generation = co_await change_deployment(
       *this, call.target, call.subject.name, [&](const Entity<Deployment>& before, Deployment::Spec& spec) {
+        if (spec.lock) throw refusal(before);
         // Two restarts within one tick of the clock are two restarts.
         spec.restarted = std::max(now(), spec.restarted.value_or(TimePoint{}) + Duration{1});
         spec.cause = "restart";
@@ -152,6 +161,84 @@ Task<Accepted> Core::unhold(api::Call call) {
         spec.hold = false;
       });
   co_return output;
+}
+
+Task<Accepted> Core::lock(api::Call call, LockInput input) {
+  Accepted output;
+  output.generation = co_await change_deployment(
+      *this, call.target, call.subject.name, [&](const Entity<Deployment>& before, Deployment::Spec& spec) {
+        if (spec.lock && spec.lock->by != call.subject.name) throw refusal(before);
+        spec.lock = Lock{.by = call.subject.name, .why = input.why, .since = now()};
+        output.message = fmt::format("nothing is deployed to {} until it is unlocked", before.name());
+      });
+  co_return output;
+}
+
+Task<Accepted> Core::unlock(api::Call call) {
+  Accepted output;
+  output.generation = co_await change_deployment(
+      *this, call.target, call.subject.name, [&](const Entity<Deployment>& before, Deployment::Spec& spec) {
+        output.message =
+            spec.lock ? fmt::format("{} was locked by {}: {}", before.name(), spec.lock->by, spec.lock->why)
+                      : fmt::format("{} was not locked", before.name());
+        spec.lock.reset();
+      });
+  co_return output;
+}
+
+namespace {
+
+// Changes what is said of the rollout that is under way.
+using Say = std::function<std::string(const RolloutStatus& now, RolloutOrder& order)>;
+Task<Accepted> say(Core& core, api::Call call, Say change) {
+  Accepted output;
+  output.generation = co_await change_deployment(
+      core, call.target, call.subject.name, [&](const Entity<Deployment>& before, Deployment::Spec& spec) {
+        const auto& now = before.status.rollout;
+        if (!now)
+          throw fail(Code::FailedPrecondition, "no rollout of {} is under way: revision {} serves",
+                     before.name(), before.status.serving);
+        auto order = spec.rollout && spec.rollout->revision == now->revision
+                         ? *spec.rollout
+                         : RolloutOrder{.revision = now->revision};
+        output.message = change(*now, order);
+        order.by = call.subject.name;
+        spec.rollout = order;
+      });
+  co_return output;
+}
+
+}  // namespace
+
+Task<Accepted> Core::pause(api::Call call) {
+  co_return co_await say(*this, std::move(call), [](const RolloutStatus& now, RolloutOrder& order) {
+    order.paused = true;
+    return fmt::format("revision {} stays at {}% of the traffic until it is continued", now.revision,
+                       now.weight);
+  });
+}
+
+Task<Accepted> Core::go_on(api::Call call) {
+  co_return co_await say(*this, std::move(call), [](const RolloutStatus& now, RolloutOrder& order) {
+    if (order.paused) {
+      order.paused = false;
+      return fmt::format("the rollout of revision {} goes on", now.revision);
+    }
+    if (now.step == 0)
+      throw fail(Code::FailedPrecondition, "revision {} is not ready yet; nothing waits to be continued",
+                 now.revision);
+    order.continued = std::max(order.continued, now.step);
+    return now.step == now.steps ? fmt::format("revision {} gets all of the traffic", now.revision)
+                                 : fmt::format("revision {} goes from step {} to step {}", now.revision,
+                                               now.step, now.step + 1);
+  });
+}
+
+Task<Accepted> Core::abort(api::Call call) {
+  co_return co_await say(*this, std::move(call), [](const RolloutStatus& now, RolloutOrder& order) {
+    order.aborted = true;
+    return fmt::format("revision {} is taken back", now.revision);
+  });
 }
 
 }  // namespace tow::deploy

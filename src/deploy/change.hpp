@@ -15,6 +15,9 @@ Task<std::int64_t> change_deployment(
     Core& core, Key id, std::string by,
     std::function<void(const Entity<Deployment>& now, Deployment::Spec& spec)> change);
 
+/// What whoever wants to deploy is told while there is a lock.
+Error refusal(const Entity<Deployment>& deployment);
+
 /// Whether one instance is the most that may run: its newest revision writes to a volume.
 bool is_exclusive(const store::Snapshot& snapshot, const Entity<Deployment>& deployment);
 

@@ -21,8 +21,14 @@ struct Memory {
   std::map<route::SiteId, std::string> sites;  // what the router was told last
   std::string service;                         // what the engine was told last
   std::string address;
-  std::map<int, TimePoint> shrinking;  // by revision
-  std::optional<TimePoint> waiting;    // for a component that it refers to
+  struct Shrinking {
+    TimePoint since{};
+    int to = 0;
+  };
+  std::map<int, Shrinking> shrinking;      // by revision
+  std::map<std::string, Answers> counted;  // by instance, when last sampled
+  std::optional<TimePoint> sampled;
+  std::optional<TimePoint> waiting;  // for a component that it refers to
 };
 
 struct Core : std::enable_shared_from_this<Core> {
@@ -48,6 +54,11 @@ struct Core : std::enable_shared_from_this<Core> {
   Task<Accepted> scale(api::Call call, ScaleInput input);
   Task<Accepted> restart(api::Call call);
   Task<Accepted> unhold(api::Call call);
+  Task<Accepted> lock(api::Call call, LockInput input);
+  Task<Accepted> unlock(api::Call call);
+  Task<Accepted> pause(api::Call call);
+  Task<Accepted> go_on(api::Call call);
+  Task<Accepted> abort(api::Call call);
   Task<History> history(api::Call call);
   Task<ConfigurationView> configuration(api::Call call);
   Task<> follow(api::Call call, FollowInput input, std::function<Task<>(const Progress&)> sink);

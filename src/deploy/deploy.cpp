@@ -51,27 +51,34 @@ Controller deployments_controller(std::shared_ptr<Core> core) {
     if (record.key.kind == Deployment::kind) keys.push_back(record.key);
     return keys;
   };
-  return {.name = "deployments",
-          .watches = {{std::string{Deployment::kind}, with_waiting},
-                      {std::string{Component::kind}, with_waiting},
-                      {std::string{Project::kind},
-                       [core](const Record& record) {
-                         return deployments_in(*core->snapshot(), record.key.name, {});
-                       }},
-                      {std::string{Configuration::kind},
-                       [core](const Record& record) {
-                         return deployments_of_scope(*core, record.key.project, record.key.name);
-                       }},
-                      {std::string{Secret::kind},
-                       [core](const Record& record) -> std::vector<Key> {
-                         const auto scope = record.labels.find("scope");
-                         if (scope == record.labels.end()) return {};
-                         return deployments_of_scope(*core, record.key.project, scope->second);
-                       }},
-                      {std::string{Platform::kind},
-                       [core](const Record&) { return deployments_in(*core->snapshot(), {}, {}); }}},
-          .reconcile = [core](Key id) { return core->reconcile_deployment(std::move(id)); },
-          .concurrency = 16};
+  return {
+      .name = "deployments",
+      .watches = {{std::string{Deployment::kind}, with_waiting},
+                  {std::string{Component::kind}, with_waiting},
+                  {std::string{Job::kind},
+                   [](const Record& record) -> std::vector<Key> {
+                     if (!record.labels.contains(std::string{kHookLabel})) return {};
+                     return {key<Deployment>(record.key.project,
+                                             decode<Job>(std::make_shared<Record>(record)).spec.deployment)};
+                   }},
+                  {std::string{Project::kind},
+                   [core](const Record& record) {
+                     return deployments_in(*core->snapshot(), record.key.name, {});
+                   }},
+                  {std::string{Configuration::kind},
+                   [core](const Record& record) {
+                     return deployments_of_scope(*core, record.key.project, record.key.name);
+                   }},
+                  {std::string{Secret::kind},
+                   [core](const Record& record) -> std::vector<Key> {
+                     const auto scope = record.labels.find("scope");
+                     if (scope == record.labels.end()) return {};
+                     return deployments_of_scope(*core, record.key.project, scope->second);
+                   }},
+                  {std::string{Platform::kind},
+                   [core](const Record&) { return deployments_in(*core->snapshot(), {}, {}); }}},
+      .reconcile = [core](Key id) { return core->reconcile_deployment(std::move(id)); },
+      .concurrency = 16};
 }
 
 template <class Reconcile>
@@ -207,6 +214,38 @@ void Deployments::add_operations(api::Api& api) {
       .permission = Permission::Deploy,
       .repeat = Repeat::Safe,
       .run = [core](api::Call call, Nothing) { return core->unhold(std::move(call)); }});
+  api.add(Operation<LockInput, Accepted>{
+      .name = "deployments.lock",
+      .help = "Refuse everything that would deploy, until it is unlocked; whoever is refused is told why.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Safe,
+      .run = [core](api::Call call, LockInput input) {
+        return core->lock(std::move(call), std::move(input));
+      }});
+  api.add(Operation<Nothing, Accepted>{
+      .name = "deployments.unlock",
+      .help = "Take deployments again.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Safe,
+      .run = [core](api::Call call, Nothing) { return core->unlock(std::move(call)); }});
+  api.add(Operation<Nothing, Accepted>{
+      .name = "deployments.pause",
+      .help = "The rollout stays where it is.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Safe,
+      .run = [core](api::Call call, Nothing) { return core->pause(std::move(call)); }});
+  api.add(Operation<Nothing, Accepted>{
+      .name = "deployments.continue",
+      .help = "The rollout goes on: after a pause, or to its next step at once.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Unsafe,
+      .run = [core](api::Call call, Nothing) { return core->go_on(std::move(call)); }});
+  api.add(Operation<Nothing, Accepted>{
+      .name = "deployments.abort",
+      .help = "The new revision is taken back; what served before goes on.",
+      .permission = Permission::Deploy,
+      .repeat = Repeat::Safe,
+      .run = [core](api::Call call, Nothing) { return core->abort(std::move(call)); }});
   api.add(Operation<Nothing, History>{
       .name = "deployments.history",
       .help = "The revisions, newest first, each with what it changed.",

@@ -25,6 +25,17 @@ Labels deployment_labels(std::string_view component, std::string_view environmen
   return {{"component", std::string{component}}, {"environment", std::string{environment}}};
 }
 
+std::string hook_name(std::string_view revision, std::string_view when, int number) {
+  return fmt::format("{}.{}-{}", revision, when, number + 1);
+}
+
+std::string preview_host(std::string_view host) {
+  const auto label = host.substr(0, host.find('.'));
+  auto made = fmt::format("preview--{}", label);
+  if (made.size() > 63) made = fmt::format("preview--{}", sha256_hex(label).substr(0, 20));
+  return made.append(host.substr(label.size()));
+}
+
 std::string route_name(std::string_view deployment, std::string_view host, std::string_view path) {
   return fmt::format("{}.{}", deployment, sha256_hex(fmt::format("{}\n{}", host, path)).substr(0, 12));
 }

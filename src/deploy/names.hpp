@@ -12,6 +12,9 @@ namespace tow::deploy {
 
 inline constexpr std::string_view kFinalizer = "deploy";
 
+/// Of jobs that are commands of a revision: its number.
+inline constexpr std::string_view kHookLabel = "hook-of";
+
 std::string deployment_name(std::string_view component, std::string_view environment);
 std::string revision_name(std::string_view deployment, int number);
 /// The key of the deployment that a revision's name begins with.
@@ -19,6 +22,11 @@ Key deployment_of_revision(const Key& revision);
 
 /// Labels of what belongs to a deployment.
 Labels deployment_labels(std::string_view component, std::string_view environment);
+
+/// The job of a command before or after a revision.
+std::string hook_name(std::string_view revision, std::string_view when, int number);
+/// Under which the new side of a deployment can be looked at: the first label stays one label.
+std::string preview_host(std::string_view host);
 
 std::string route_name(std::string_view deployment, std::string_view host, std::string_view path);
 

@@ -122,6 +122,7 @@ Deployment::Spec wanted_spec(const DeployInput& input, const Chosen& chosen,
   Deployment::Spec spec;
   if (before) spec = before->spec;
   const bool push = input.cause == "push";
+  if (before && spec.lock) throw refusal(*before);
   if (before && spec.hold && push)
     throw fail(Code::FailedPrecondition,
                "{} is held since a rollback: pushes do not change it; `tow deploy`, or the operation "

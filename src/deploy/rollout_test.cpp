@@ -17,7 +17,13 @@ std::string show(const Action& action) {
     std::string operator()(const Ensure& a) const {
       return fmt::format("ensure {} x{}", a.revision, a.count);
     }
-    std::string operator()(const Shrink& a) const { return fmt::format("shrink {}", a.revision); }
+    std::string operator()(const Shrink& a) const { return fmt::format("shrink {} to {}", a.revision, a.to); }
+    std::string operator()(const Shift& a) const {
+      return fmt::format("shift {} to {}%", a.revision, a.weight);
+    }
+    std::string operator()(const RunHook& a) const {
+      return fmt::format("hook {} #{}", a.revision, a.number);
+    }
     std::string operator()(const Serve& a) const { return fmt::format("serve {}", a.revision); }
     std::string operator()(const Withdraw& a) const { return fmt::format("withdraw {}", a.revision); }
     std::string operator()(const Retire& a) const { return fmt::format("retire {}", a.revision); }
@@ -93,10 +99,39 @@ RevisionSeen again(RevisionSeen revision) {  // it served before
   revision.served = true;
   return revision;
 }
-RevisionSeen shrinking(Duration since, std::optional<int> sessions, RevisionSeen revision) {
+RevisionSeen shrinking(Duration since, std::optional<int> sessions, int to, RevisionSeen revision) {
   revision.shrinking_since = kNow - since;
+  revision.shrinking_to = to;
   for (auto& each : revision.instances) each.sessions = sessions;
   return revision;
+}
+
+RevisionSeen weighing(int percent, RevisionSeen revision) {
+  revision.weight = percent;
+  return revision;
+}
+RevisionSeen hooked(HooksSeen hooks, RevisionSeen revision) {
+  revision.hooks = std::move(hooks);
+  return revision;
+}
+RevisionSeen of_failed(RevisionSeen revision) {  // it had a share, and has failed
+  revision.phase = Revision::Phase::Failed;
+  revision.message = "exited with 1";
+  return revision;
+}
+
+const std::vector<Stage> kCanary = {{.weight = 10, .pause = std::chrono::minutes{2}},
+                                    {.weight = 50, .pause = std::nullopt}};
+const std::vector<Stage> kLook = {{.weight = 0, .pause = std::nullopt}};
+Standing step(int stage, Duration since) { return {.revision = 7, .stage = stage, .since = kNow - since}; }
+const Wanted kPlainCanary = {.revision = 7, .stages = kCanary, .error_limit = 0.05};
+Wanted canary(Said said = {}) {
+  auto made = kPlainCanary;
+  made.said = std::move(said);
+  return made;
+}
+Wanted batches(int scale, int surge, int unavailable) {
+  return {.revision = 7, .scale = scale, .batches = Batches{.surge = surge, .unavailable = unavailable}};
 }
 
 struct Case {
@@ -108,6 +143,11 @@ struct Case {
   std::string message;
   std::optional<Duration> again = {};
   TimePoint watched_since = {};
+  std::optional<Standing> standing = {};
+  Answers coming = {};
+  Answers serving = {};
+  std::optional<Standing> stands = {};  // afterwards
+  bool waits = false;
 };
 
 constexpr auto kHealthy = Deployment::Phase::Healthy;
@@ -337,6 +377,350 @@ const Case kCases[] = {
      .phase = kHealthy,
      .message = "it writes to a volume: one instance runs, not 3"},
 
+    // --- canary ---
+    {.reason = "a canary comes up whole before it gets anything",
+     .wanted = canary(),
+     .observed = {serving(6), starting(7)},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 1 instance ready; revision 6 goes on serving",
+     .again = seconds{55}},
+    {.reason = "then it gets the first step's share",
+     .wanted = canary(),
+     .observed = {serving(6), ready(7)},
+     .actions = {"shift 7 to 10%"},
+     .phase = kProgressing,
+     .message = "step 1 of 2: revision 7 has 10% of the traffic for 2m, revision 6 the rest",
+     .again = seconds{1},
+     .stands = step(1, seconds{0})},
+    {.reason = "and keeps it for the step's time",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "step 1 of 2: revision 7 has 10% of the traffic for 2m, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{60}),
+     .stands = step(1, seconds{60})},
+    {.reason = "when that is over, the next step begins, which waits for a person",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {"shift 7 to 50%"},
+     .phase = kProgressing,
+     .message = "step 2 of 2: revision 7 has 50% of the traffic until it is continued, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{120}),
+     .stands = step(2, seconds{0}),
+     .waits = true},
+    {.reason = "it waits for as long as it takes",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(50, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "step 2 of 2: revision 7 has 50% of the traffic until it is continued, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(2, std::chrono::hours{30}),
+     .stands = step(2, std::chrono::hours{30}),
+     .waits = true},
+    {.reason = "continued after the last step, it gets everything",
+     .wanted = canary({.revision = 7, .continued = 2}),
+     .observed = {serving(6), weighing(50, ready(7))},
+     .actions = {"serve 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 1 instance ready; revision 6 goes on serving",
+     .standing = step(2, seconds{9})},
+    {.reason = "a step is skipped by a person",
+     .wanted = canary({.revision = 7, .continued = 1}),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {"shift 7 to 50%"},
+     .phase = kProgressing,
+     .message = "step 2 of 2: revision 7 has 50% of the traffic until it is continued, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{3}),
+     .stands = step(2, seconds{0}),
+     .waits = true},
+    {.reason = "what was said of another revision does not count",
+     .wanted = canary({.revision = 5, .paused = true, .continued = 2, .aborted = true}),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "step 1 of 2: revision 7 has 10% of the traffic for 2m, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{60}),
+     .stands = step(1, seconds{60})},
+    {.reason = "paused, it stays where it is when the step's time is over",
+     .wanted = canary({.revision = 7, .paused = true, .by = "ann"}),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "paused by ann: step 1 of 2: revision 7 has 10% of the traffic for 2m, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{900}),
+     .stands = step(1, seconds{900}),
+     .waits = true},
+    {.reason = "more errors than the bound, and than what it replaces: it is taken back at once",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {"fail 7: 10.0% of its 50 answers were errors, of revision 6's 1.0%; the bound is 5%",
+                 "withdraw 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 1 instance ready; revision 6 goes on serving",
+     .standing = step(1, seconds{60}),
+     .coming = {.all = 50, .errors = 5},
+     .serving = {.all = 500, .errors = 5}},
+    {.reason = "a few answers say nothing",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "step 1 of 2: revision 7 has 10% of the traffic for 2m, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{60}),
+     .coming = {.all = 19, .errors = 19},
+     .stands = step(1, seconds{60})},
+    {.reason = "errors that the old one has as well are not the new one's",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "step 1 of 2: revision 7 has 10% of the traffic for 2m, revision 6 the rest",
+     .again = seconds{1},
+     .standing = step(1, seconds{60}),
+     .coming = {.all = 50, .errors = 10},
+     .serving = {.all = 500, .errors = 150},
+     .stands = step(1, seconds{60})},
+    {.reason = "an instance that keeps ending takes it back in the middle of a step",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, with({.number = 7,
+                                                 .phase = Revision::Phase::Starting,
+                                                 .started = kNow - seconds{90}},
+                                                1, Phase::Backoff, 3, "exited with 1"))},
+     .actions = {"fail 7: exited with 1", "withdraw 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 1 instance ready: exited with 1; revision 6 goes on serving",
+     .standing = step(1, seconds{60})},
+    {.reason = "one that is not ready when its step is over gets the time to become so",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, starting(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 1 instance ready; revision 6 goes on serving",
+     .again = seconds{1},
+     .standing = step(1, seconds{150}),
+     .stands = step(1, seconds{150})},
+    {.reason = "and no more than that",
+     .wanted = canary(),
+     .observed = {serving(6), weighing(10, starting(7))},
+     .actions = {"fail 7: not ready within 1m", "withdraw 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 1 instance ready; revision 6 goes on serving",
+     .standing = step(1, seconds{180})},
+    {.reason = "aborted, it is taken back",
+     .wanted = canary({.revision = 7, .aborted = true, .by = "ann"}),
+     .observed = {serving(6), weighing(50, ready(7))},
+     .actions = {"fail 7: aborted by ann", "withdraw 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 1 instance ready; revision 6 goes on serving",
+     .standing = step(2, seconds{9})},
+    {.reason = "aborted before it had any share, it just goes",
+     .wanted = canary({.revision = 7, .aborted = true, .by = "ann"}),
+     .observed = {serving(6), starting(7)},
+     .actions = {"fail 7: aborted by ann", "retire 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 1 instance ready; revision 6 goes on serving"},
+    {.reason = "what is open on a canary that was taken back ends in peace",
+     .wanted = canary(),
+     .observed = {serving(6), of_failed(draining(7, seconds{2}, 3))},
+     .actions = {},
+     .phase = kFailed,
+     .message = "revision 7 failed: exited with 1; revision 6 goes on serving",
+     .again = std::chrono::milliseconds{500}},
+    {.reason = "and then it goes",
+     .wanted = canary(),
+     .observed = {serving(6), of_failed(draining(7, seconds{2}, 0))},
+     .actions = {"retire 7"},
+     .phase = kFailed,
+     .message = "revision 7 failed: exited with 1; revision 6 goes on serving"},
+    {.reason = "a newer revision takes the place of a canary, which loses its share first",
+     .wanted = {.revision = 8, .stages = kCanary},
+     .observed = {serving(6), weighing(10, ready(7)), pending(8)},
+     .actions = {"withdraw 7", "ensure 8 x1"},
+     .phase = kProgressing,
+     .message = "revision 8 is being started; revision 6 goes on serving",
+     .standing = step(1, seconds{60})},
+    {.reason = "a canary that is scaled up gets the new instances before it goes on",
+     .wanted = {.revision = 7, .scale = 2, .stages = kCanary},
+     .observed = {serving(6, 2), weighing(10, ready(7))},
+     .actions = {"ensure 7 x2"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 2 instances ready; revision 6 goes on serving",
+     .standing = step(1, seconds{60}),
+     .stands = step(1, seconds{60})},
+    {.reason = "where nothing serves there is nothing to compare with: it gets everything",
+     .wanted = canary(),
+     .observed = {ready(7)},
+     .actions = {"serve 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 1 instance ready"},
+
+    // --- blue-green ---
+    {.reason = "the new side waits beside the old one, to be looked at",
+     .wanted = {.revision = 7, .stages = kLook},
+     .observed = {serving(6), ready(7)},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7 is ready beside revision 6, which serves until it is continued",
+     .stands = step(1, seconds{0}),
+     .waits = true},
+    {.reason = "and has everything when somebody says so",
+     .wanted = {.revision = 7, .stages = kLook, .said = {.revision = 7, .continued = 1}},
+     .observed = {serving(6), ready(7)},
+     .actions = {"serve 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 1 instance ready; revision 6 goes on serving",
+     .standing = step(1, seconds{9})},
+    {.reason = "a plain rollout can be paused before the switch, too",
+     .wanted = {.revision = 7, .said = {.revision = 7, .paused = true, .by = "ann"}},
+     .observed = {serving(6), ready(7)},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "paused by ann: revision 7: 1 of 1 instance ready; revision 6 goes on serving",
+     .waits = true},
+
+    // --- rolling in batches ---
+    {.reason = "one more than the scale may exist",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 3), pending(7)},
+     .actions = {"ensure 7 x1"},
+     .phase = kProgressing,
+     .message = "revision 7 is being started; revision 6 goes on serving"},
+    {.reason = "none of the old ones goes before the new one is ready",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 3), starting(7)},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 3 instances ready; revision 6 goes on serving",
+     .again = seconds{55}},
+    {.reason = "a ready one has its share, and one of the old ones closes",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 3), ready(7)},
+     .actions = {"shrink 6 to 2", "shift 7 to 25%"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 3 instances ready; revision 6 goes on serving"},
+    {.reason = "it stays while something is open on it",
+     .wanted = batches(3, 1, 0),
+     .observed = {shrinking(seconds{8}, 1, 2, serving(6, 3)), weighing(33, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 3 instances ready; revision 6 goes on serving",
+     .again = seconds{1}},
+    {.reason = "and makes room when it goes",
+     .wanted = batches(3, 1, 0),
+     .observed = {shrinking(seconds{8}, 0, 2, serving(6, 3)), weighing(33, ready(7))},
+     .actions = {"ensure 6 x2"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 3 instances ready; revision 6 goes on serving"},
+    {.reason = "which the next one takes",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 2), weighing(33, ready(7))},
+     .actions = {"ensure 7 x2"},
+     .phase = kProgressing,
+     .message = "revision 7: 1 of 3 instances ready; revision 6 goes on serving"},
+    {.reason = "when all of the new ones are ready it serves",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 1), weighing(75, ready(7, 3))},
+     .actions = {"serve 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 3 of 3 instances ready; revision 6 goes on serving"},
+    {.reason = "without room for more, one of the old ones goes first",
+     .wanted = batches(3, 0, 1),
+     .observed = {serving(6, 3), pending(7)},
+     .actions = {"shrink 6 to 2"},
+     .phase = kProgressing,
+     .message = "revision 7 is being started; revision 6 goes on serving"},
+    {.reason = "old ones that are not ready count for nothing",
+     .wanted = batches(3, 1, 0),
+     .observed = {with(serving(6, 2), 1, Phase::Backoff, 9), starting(7)},
+     .actions = {"shrink 6 to 2"},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 3 instances ready; revision 6 goes on serving",
+     .again = seconds{55}},
+    {.reason = "paused, nothing comes and nothing goes",
+     .wanted = {.revision = 7,
+                .scale = 3,
+                .batches = Batches{.surge = 1, .unavailable = 0},
+                .said = {.revision = 7, .paused = true, .by = "ann"}},
+     .observed = {serving(6, 3), weighing(25, ready(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "paused by ann: revision 7: 1 of 3 instances ready; revision 6 goes on serving",
+     .waits = true},
+    {.reason = "when it fails halfway, its ready ones carry on until the old one is whole",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 1), weighing(67, of_failed(ready(7, 2)))},
+     .actions = {"ensure 6 x2"},
+     .phase = kFailed,
+     .message = "revision 7 failed: exited with 1; revision 6 goes on serving"},
+    {.reason = "they make room one after the other",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 2), weighing(50, of_failed(ready(7, 2)))},
+     .actions = {"shrink 7 to 1"},
+     .phase = kFailed,
+     .message = "revision 7 failed: exited with 1; revision 6 goes on serving"},
+    {.reason = "and the rest loses its share when it is",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 3), weighing(25, of_failed(ready(7)))},
+     .actions = {"withdraw 7"},
+     .phase = kFailed,
+     .message = "revision 7 failed: exited with 1; revision 6 goes on serving"},
+    {.reason = "a newer revision replaces both, the unfinished one first",
+     .wanted = {.revision = 8, .scale = 3, .batches = Batches{.surge = 1, .unavailable = 0}},
+     .observed = {serving(6, 2), weighing(50, ready(7, 2)), pending(8)},
+     .actions = {"shrink 7 to 1"},
+     .phase = kProgressing,
+     .message = "revision 8 is being started; revision 6 goes on serving"},
+    {.reason = "an instance that goes on ending takes it back",
+     .wanted = batches(3, 1, 0),
+     .observed = {serving(6, 3),
+                  with({.number = 7, .phase = Revision::Phase::Starting, .started = kNow - seconds{9}}, 1,
+                       Phase::Backoff, 3, "exited with 1")},
+     .actions = {"fail 7: exited with 1", "retire 7"},
+     .phase = kProgressing,
+     .message = "revision 7: 0 of 3 instances ready: exited with 1; revision 6 goes on serving"},
+
+    // --- commands before ---
+    {.reason = "its command runs before anything of it starts",
+     .wanted = {.revision = 7},
+     .observed = {serving(6), hooked({.total = 2, .name = "migrate"}, pending(7))},
+     .actions = {"hook 7 #0"},
+     .phase = kProgressing,
+     .message = "revision 7: hook 1 of 2 runs: migrate; revision 6 goes on serving"},
+    {.reason = "which is waited for",
+     .wanted = {.revision = 7},
+     .observed = {serving(6), hooked({.total = 2, .done = 1, .running = true, .name = "seed"}, pending(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7: hook 2 of 2 runs: seed; revision 6 goes on serving"},
+    {.reason = "when all have run, it starts",
+     .wanted = {.revision = 7},
+     .observed = {serving(6), hooked({.total = 2, .done = 2}, pending(7))},
+     .actions = {"ensure 7 x1"},
+     .phase = kProgressing,
+     .message = "revision 7 is being started; revision 6 goes on serving"},
+    {.reason = "one that fails stops the rollout",
+     .wanted = {.revision = 7},
+     .observed = {serving(6),
+                  hooked({.total = 1, .name = "migrate", .failure = "exited with 1"}, pending(7))},
+     .actions = {"fail 7: exited with 1"},
+     .phase = kProgressing,
+     .message = "revision 7: hook 1 of 1 runs: migrate; revision 6 goes on serving"},
+    {.reason = "with recreate, too, the old one serves until they have run",
+     .wanted = {.revision = 7, .recreate = true},
+     .observed = {serving(6), hooked({.total = 1, .running = true, .name = "migrate"}, pending(7))},
+     .actions = {},
+     .phase = kProgressing,
+     .message = "revision 7: hook 1 of 1 runs: migrate; revision 6 goes on serving"},
+
     // --- scale ---
     {.reason = "more instances are asked for at once",
      .wanted = {.revision = 7, .scale = 3},
@@ -347,25 +731,37 @@ const Case kCases[] = {
     {.reason = "surplus ones lose their traffic first",
      .wanted = {.revision = 7, .scale = 1},
      .observed = {serving(7, 3)},
-     .actions = {"shrink 7"},
+     .actions = {"shrink 7 to 1"},
      .phase = kHealthy,
      .message = ""},
     {.reason = "and stay while something is open on them",
      .wanted = {.revision = 7, .scale = 1},
-     .observed = {shrinking(seconds{8}, 1, serving(7, 3))},
+     .observed = {shrinking(seconds{8}, 1, 1, serving(7, 3))},
      .actions = {},
      .phase = kHealthy,
      .message = "",
      .again = seconds{1}},
-    {.reason = "what is open on those that stay does not hold them up",
+    {.reason = "a scale that is raised again meanwhile opens them again",
      .wanted = {.revision = 7, .scale = 3},
-     .observed = {shrinking(seconds{8}, 1, serving(7, 3))},
-     .actions = {},
+     .observed = {shrinking(seconds{8}, 1, 1, serving(7, 3))},
+     .actions = {"ensure 7 x3"},
+     .phase = kHealthy,
+     .message = ""},
+    {.reason = "what is open on those that stay does not hold them up",
+     .wanted = {.revision = 7, .scale = 2},
+     .observed = {shrinking(seconds{8}, 0, 2, with(serving(7, 2), 1, Phase::Ready))},
+     .actions = {"ensure 7 x2"},
+     .phase = kHealthy,
+     .message = ""},
+    {.reason = "a scale that is lowered further meanwhile closes more",
+     .wanted = {.revision = 7, .scale = 1},
+     .observed = {shrinking(seconds{8}, 1, 2, serving(7, 3))},
+     .actions = {"shrink 7 to 1"},
      .phase = kHealthy,
      .message = ""},
     {.reason = "then they go",
      .wanted = {.revision = 7, .scale = 1},
-     .observed = {shrinking(seconds{1}, 0, serving(7, 3))},
+     .observed = {shrinking(seconds{1}, 0, 1, serving(7, 3))},
      .actions = {"ensure 7 x1"},
      .phase = kHealthy,
      .message = ""},
@@ -441,8 +837,12 @@ const Case kCases[] = {
 
 TEST(Rollout, Decides) {
   for (const auto& row : kCases) {
-    const auto made =
-        decide(row.wanted, {.revisions = row.observed, .watched_since = row.watched_since}, kNow);
+    const Observed observed{.revisions = row.observed,
+                            .standing = row.standing,
+                            .coming = row.coming,
+                            .serving = row.serving,
+                            .watched_since = row.watched_since};
+    const auto made = decide(row.wanted, observed, kNow);
     std::vector<std::string> actions;
     for (const auto& action : made.actions) actions.push_back(show(action));
     EXPECT_EQ(actions, row.actions) << row.reason;
@@ -451,6 +851,8 @@ TEST(Rollout, Decides) {
     std::optional<Duration> again;
     if (made.again) again = *made.again - kNow;
     EXPECT_EQ(again, row.again) << row.reason;
+    EXPECT_EQ(made.standing, row.stands) << row.reason;
+    EXPECT_EQ(made.waits, row.waits) << row.reason;
   }
 }
 

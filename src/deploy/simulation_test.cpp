@@ -78,6 +78,7 @@ class Simulation {
     if (dice < 84) return change_behaviour();
     if (dice < 88) return trouble();
     if (dice < 90) return bench_.world_.reboot();
+    if (dice < 94) return steer();
     crash();
   }
 
@@ -93,9 +94,24 @@ class Simulation {
     DeployInput input{.component = component(), .environment = environment()};
     input.release = fmt::format("{}.{}", input.component, random_.between(1, 4));
     input.cause = chance(0.5) ? "push" : "deploy";
+    if (chance(0.5)) input.strategy = strategy();
     attempt([&] {
       const auto output = bench_.run(bench_.deployments_->deploy(bench_.call("Deployment", ""), input));
       releases_[output.deployment] = input.release;
+    });
+  }
+  Strategy strategy() {
+    return read_document<Strategy>(
+        parse_yaml(one_of<std::string>({"rolling", "recreate", "blue-green", "{type: blue-green, pause: 20s}",
+                                        "{type: canary, steps: [10, 60], pause: 15s}",
+                                        "{type: rolling, maxSurge: 1}",
+                                        "{type: rolling, maxSurge: 0, maxUnavailable: 50%}"})),
+        "strategy");
+  }
+  void steer() {
+    attempt([&] {
+      bench_.invoke(one_of<std::string>({"deployments.pause", "deployments.continue", "deployments.abort"}),
+                    some_deployment());
     });
   }
   void roll_back() {
@@ -198,6 +214,9 @@ class Simulation {
     // What was told not to pass its probe would never pass it by itself.
     for (const auto& group : bench_.engine_->groups())
       for (const auto& instance : group.instances) bench_.world_.set_passing(instance.id, true);
+    for (const auto& each : bench_.list<Deployment>())
+      if (each.spec.rollout && each.spec.rollout->paused)
+        attempt([&] { bench_.invoke("deployments.continue", each.name()); });
     bench_.advance(minutes{15});
   }
 

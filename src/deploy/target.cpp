@@ -168,6 +168,7 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
         .volumes = {},
         .exclusive = false,
         .domain = {},
+        .hooks = spec.hooks,
         .cause = spec.cause,
         .by = spec.by};
     if (latest) attribute(*snapshot, deployment, latest->spec, revision);

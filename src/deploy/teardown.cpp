@@ -23,7 +23,8 @@ Task<> end_traffic(Core& core, const Entity<Deployment>& deployment,
   auto memory = core.recall(deployment.uid());
   for (const auto& [id, told] : memory.sites) sites.insert(id);
   for (const auto& revision : revisions)
-    for (auto& id : site_ids(deployment.uid(), revision.spec)) sites.insert(std::move(id));
+    for (const auto& uid : {deployment.uid(), preview_uid(deployment.uid())})
+      for (auto& id : site_ids(uid, revision.spec)) sites.insert(std::move(id));
   for (const auto& id : sites) co_await core.settings.router.remove(id);
   memory.sites.clear();
   core.remember(deployment.uid(), std::move(memory));

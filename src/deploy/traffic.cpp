@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace tow::deploy {
 namespace {
@@ -32,7 +33,30 @@ const RevisionPort* find_port(const Revision::Spec& revision, std::uint16_t port
   return nullptr;
 }
 
-void add_servers(const Side& side, std::uint16_t port, route::Site& site) {
+bool is_open(const Side& side, const engine::InstanceView& instance) {
+  return instance.phase == engine::Phase::Ready && instance.ordinal < side.count && !instance.address.empty();
+}
+
+// Of one ready instance of each side: its part of the side's share, on the router's scale.
+std::vector<int> weights(const std::vector<Side>& sides) {
+  constexpr double kMost = 256;
+  std::vector<double> parts;
+  for (const auto& side : sides) {
+    const auto open =
+        std::ranges::count_if(side.instances, [&](const auto& instance) { return is_open(side, instance); });
+    parts.push_back(open && side.share > 0 ? static_cast<double>(side.share) / static_cast<double>(open) : 0);
+  }
+  const auto sharing = std::ranges::count_if(parts, [](double part) { return part > 0; });
+  const double most = parts.empty() ? 0 : std::ranges::max(parts);
+  std::vector<int> made;
+  for (const double part : parts)
+    made.push_back(part == 0      ? 0
+                   : sharing == 1 ? 100
+                                  : std::max(1, static_cast<int>(std::lround(kMost * part / most))));
+  return made;
+}
+
+void add_servers(const Side& side, std::uint16_t port, int weight, route::Site& site) {
   const auto* found = find_port(*side.revision, port);
   if (!found) return;
   for (const auto& instance : side.instances) {
@@ -41,9 +65,10 @@ void add_servers(const Side& side, std::uint16_t port, route::Site& site) {
     const bool leaving =
         instance.phase == engine::Phase::Unready || instance.phase == engine::Phase::Stopping;
     if (instance.address.empty() || (!ready && !leaving)) continue;
-    const bool open = ready && !side.draining && instance.ordinal < side.count;
-    site.servers.push_back(
-        {.id = instance.id, .address = instance.address, .port = found->target, .weight = open ? 100 : 0});
+    site.servers.push_back({.id = instance.id,
+                            .address = instance.address,
+                            .port = found->target,
+                            .weight = is_open(side, instance) ? weight : 0});
   }
 }
 
@@ -61,7 +86,9 @@ std::vector<route::Site> sites_of(const TrafficInput& input) {
         site.matches.push_back({.host = route.host, .path = route.path, .address = {}, .port = 0});
     if (!input.address.empty() && find_port(*input.front, ports[place])->http)
       site.matches.push_back({.host = {}, .path = "/", .address = input.address, .port = ports[place]});
-    for (const auto& side : input.sides) add_servers(side, ports[place], site);
+    const auto weight = weights(input.sides);
+    for (std::size_t i = 0; i < input.sides.size(); ++i)
+      add_servers(input.sides[i], ports[place], weight[i], site);
     sites.push_back(std::move(site));
   }
   return sites;
@@ -78,7 +105,7 @@ std::optional<engine::Service> service_of(const TrafficInput& input) {
                              .http = port.http});
   for (const auto& side : input.sides)
     for (const auto& instance : side.instances)
-      if (!side.draining && instance.phase == engine::Phase::Ready && instance.ordinal < side.count)
+      if (side.plain && instance.phase == engine::Phase::Ready && instance.ordinal < side.count)
         service.endpoints.push_back(instance.address);
   return service;
 }
@@ -90,6 +117,8 @@ std::vector<route::SiteId> site_ids(const std::string& deployment_uid, const Rev
     ids.push_back(site_id(deployment_uid, place, ports[place]));
   return ids;
 }
+
+std::string preview_uid(const std::string& deployment_uid) { return deployment_uid + "preview"; }
 
 std::string fingerprint(const route::Site& site) {
   std::string text = fmt::format("{}|{}|{}", site.id, site.title, site.request_limit.count());

@@ -4,6 +4,7 @@
 // service. Pure. A deployment has one site for each port of its service that speaks HTTP or has a route; the
 // first, the lowest port with a route (else the lowest), is called by the deployment's uid alone.
 
+#include <climits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,8 +19,9 @@ namespace tow::deploy {
 struct Side {
   const Revision::Spec* revision = nullptr;
   std::vector<engine::InstanceView> instances;
-  int count = 0;          // instances from this ordinal on get nothing new
-  bool draining = false;  // none gets anything new
+  int count = INT_MAX;  // instances from this ordinal on get nothing new
+  int share = 0;        // percent of what is new; 0: none gets any
+  bool plain = false;   // plain TCP and UDP, which have no shares, lead to it
 };
 
 struct TrafficInput {
@@ -36,6 +38,8 @@ struct TrafficInput {
 std::vector<route::Site> sites_of(const TrafficInput& input);
 /// Nothing when it has no ports.
 std::optional<engine::Service> service_of(const TrafficInput& input);
+/// What stands for the deployment's uid in the sites of a preview.
+std::string preview_uid(const std::string& deployment_uid);
 /// The ids that the sites of a revision may have, for removal.
 std::vector<route::SiteId> site_ids(const std::string& deployment_uid, const Revision::Spec& revision);
 

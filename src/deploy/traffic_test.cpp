@@ -53,7 +53,11 @@ std::string show(const route::Site& site) {
 TEST(Traffic, APortWithARouteComesFirstAndIsCalledByTheDeploymentAlone) {
   const auto front = web();
   auto in = input(front);
-  in.sides = {{.revision = &front, .instances = {instance("r1-0", 0, Phase::Ready)}, .count = 1}};
+  in.sides = {{.revision = &front,
+               .instances = {instance("r1-0", 0, Phase::Ready)},
+               .count = 1,
+               .share = 100,
+               .plain = true}};
   const auto sites = sites_of(in);
   ASSERT_EQ(sites.size(), 2u) << "plain TCP goes past the proxy";
   EXPECT_EQ(show(sites[0]), "d1: web.localhost/ 10.90.3.7:80 -> r1-0=10.90.0.2:8080*100");
@@ -64,13 +68,14 @@ TEST(Traffic, APortWithARouteComesFirstAndIsCalledByTheDeploymentAlone) {
 TEST(Traffic, OnlyReadyInstancesGetAnythingNew) {
   const auto front = web(), old = web(3000);
   auto in = input(front);
-  in.sides = {
-      {.revision = &front,
-       .instances = {instance("r2-0", 0, Phase::Ready), instance("r2-1", 1, Phase::Unready),
-                     instance("r2-2", 2, Phase::Starting), instance("r2-3", 3, Phase::Backoff),
-                     instance("r2-4", 4, Phase::Ready)},
-       .count = 4},
-      {.revision = &old, .instances = {instance("r1-0", 0, Phase::Ready)}, .count = 1, .draining = true}};
+  in.sides = {{.revision = &front,
+               .instances = {instance("r2-0", 0, Phase::Ready), instance("r2-1", 1, Phase::Unready),
+                             instance("r2-2", 2, Phase::Starting), instance("r2-3", 3, Phase::Backoff),
+                             instance("r2-4", 4, Phase::Ready)},
+               .count = 4,
+               .share = 100,
+               .plain = true},
+              {.revision = &old, .instances = {instance("r1-0", 0, Phase::Ready)}, .count = 1, .share = 0}};
   EXPECT_EQ(show(sites_of(in)[0]),
             "d1: web.localhost/ 10.90.3.7:80 -> r2-0=10.90.0.2:8080*100 r2-1=10.90.0.3:8080*0 "
             "r2-4=10.90.0.6:8080*0 r1-0=10.90.0.2:3000*0");
@@ -84,8 +89,7 @@ TEST(Traffic, ADrainingRevisionWithoutThatPortIsLeftOut) {
   const auto front = web();
   Revision::Spec old;
   auto in = input(front);
-  in.sides = {
-      {.revision = &old, .instances = {instance("r1-0", 0, Phase::Ready)}, .count = 1, .draining = true}};
+  in.sides = {{.revision = &old, .instances = {instance("r1-0", 0, Phase::Ready)}, .count = 1, .share = 0}};
   EXPECT_TRUE(sites_of(in)[0].servers.empty());
 }
 
@@ -101,10 +105,15 @@ TEST(Traffic, FingerprintsTellSitesApart) {
   auto in = input(front);
   const auto before = fingerprint(sites_of(in)[0]);
   EXPECT_EQ(before, fingerprint(sites_of(in)[0]));
-  in.sides = {{.revision = &front, .instances = {instance("r1-0", 0, Phase::Ready)}, .count = 1}};
+  in.sides = {{.revision = &front,
+               .instances = {instance("r1-0", 0, Phase::Ready)},
+               .count = 1,
+               .share = 100,
+               .plain = true}};
   const auto open = fingerprint(sites_of(in)[0]);
   EXPECT_NE(before, open);
-  in.sides[0].draining = true;
+  in.sides[0].share = 0;
+  in.sides[0].plain = false;
   EXPECT_NE(open, fingerprint(sites_of(in)[0]));
 }
 

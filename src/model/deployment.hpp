@@ -106,6 +106,72 @@ constexpr auto fields(Of<Restored>) {
   };
 }
 
+/// What a person said of the rollout of one revision; it says nothing about any other.
+struct RolloutOrder {
+  int revision = 0;
+  bool paused = false;
+  int continued = 0;
+  bool aborted = false;
+  std::string by;
+};
+constexpr auto fields(Of<RolloutOrder>) {
+  using S = RolloutOrder;
+  return std::tuple{
+      field("revision", &S::revision, "Which revision.", required),
+      field("paused", &S::paused, "It stays as it is until it is continued."),
+      field("continued", &S::continued, "Steps up to this one last no longer."),
+      field("aborted", &S::aborted, "It is taken back."),
+      field("by", &S::by, "Who said so last."),
+  };
+}
+
+/// Nothing is deployed while it is there.
+struct Lock {
+  std::string by;
+  std::string why;
+  TimePoint since{};
+};
+constexpr auto fields(Of<Lock>) {
+  return std::tuple{
+      field("by", &Lock::by, "Who locked it.", required),
+      field("why", &Lock::why, "For what reason."),
+      field("since", &Lock::since, "Since when.", required),
+  };
+}
+
+/// How far a rollout in steps is. Recorded, so that it goes on in the middle of a step after a restart.
+struct RolloutStatus {
+  int revision = 0;
+  int step = 0;
+  int steps = 0;
+  int weight = 0;
+  std::optional<TimePoint> since;
+  std::optional<TimePoint> until;
+  bool waiting = false;
+  std::uint64_t answers = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t serving_answers = 0;
+  std::uint64_t serving_errors = 0;
+  std::vector<std::string> previews;
+};
+constexpr auto fields(Of<RolloutStatus>) {
+  using S = RolloutStatus;
+  return std::tuple{
+      field("revision", &S::revision, "The revision that comes up.", required),
+      field("step", &S::step, "In which step it is, from 1; 0: it is not ready yet, or has no steps."),
+      field("steps", &S::steps, "How many there are."),
+      field("weight", &S::weight, "Its share of the traffic, in percent."),
+      field("since", &S::since, "When the step began."),
+      field("until", &S::until, "When the step ends by itself."),
+      field("waiting", &S::waiting, "It goes on when somebody continues it."),
+      field("answers", &S::answers, "What it has answered in this step."),
+      field("errors", &S::errors, "How many of these had a status of 500 and above."),
+      field("servingAnswers", &S::serving_answers, "What the revision that serves answered meanwhile."),
+      field("servingErrors", &S::serving_errors, "How many of these were such errors."),
+      field("previews", &S::previews, "Where it can be looked at before it gets the traffic."),
+  };
+}
+
 /// A component in an environment. Its spec is written by operations of deploy alone.
 struct Deployment {
   static constexpr std::string_view kind = "Deployment";
@@ -121,6 +187,8 @@ struct Deployment {
     std::optional<Restored> restored;
     std::optional<TimePoint> restarted;
     bool hold = false;
+    std::optional<Lock> lock;
+    std::optional<RolloutOrder> rollout;
     std::string cause;
     std::string by;
   };
@@ -135,6 +203,7 @@ struct Deployment {
     int ready = 0;
     std::vector<std::string> urls;
     std::string address;
+    std::optional<RolloutStatus> rollout;
   };
 };
 constexpr auto names(Of<Deployment::Phase>) {
@@ -157,6 +226,8 @@ constexpr auto fields(Of<Deployment::Spec>) {
       field("restored", &S::restored, "The configuration that a rollback brought back."),
       field("restarted", &S::restarted, "When a restart was last asked for."),
       field("hold", &S::hold, "Pushes are refused."),
+      field("lock", &S::lock, "Nothing is deployed while it is there."),
+      field("rollout", &S::rollout, "What a person said of a rollout."),
       field("cause", &S::cause, "Why it was last changed: \"push\", \"rollback\", …"),
       field("by", &S::by, "Who changed it last."),
   };
@@ -174,6 +245,7 @@ constexpr auto fields(Of<Deployment::Status>) {
       field("ready", &S::ready, "Instances that are ready, of the serving revision."),
       field("urls", &S::urls, "Where it can be reached from outside."),
       field("address", &S::address, "Its stable address inside the environment."),
+      field("rollout", &S::rollout, "The rollout that is under way; absent: none is."),
   };
 }
 
@@ -228,6 +300,7 @@ struct Revision {
     std::vector<std::string> volumes;
     bool exclusive = false;
     std::string domain;
+    Hooks hooks;
     std::string cause;
     std::string by;
   };
@@ -236,7 +309,11 @@ struct Revision {
     Phase phase = Phase::Pending;
     std::string message;
     int weight = 0;
+    int hooks_before = 0;
+    int hooks_after = 0;
+    std::string hook_failure;
     std::optional<TimePoint> started;
+    std::optional<TimePoint> progressed;
     std::optional<TimePoint> serving_since;
     std::optional<TimePoint> draining_since;
     std::optional<TimePoint> ended;
@@ -265,6 +342,7 @@ constexpr auto fields(Of<Revision::Spec>) {
       field("exclusive", &S::exclusive, "It writes to a volume: it never runs beside another revision."),
       field("domain", &S::domain,
             "The platform's domain that its host names were made of; empty: it has none."),
+      field("hooks", &S::hooks, "Commands that run once before it starts, and once when it serves."),
       field("cause", &S::cause, "Why it was made."),
       field("by", &S::by, "Who made it."),
   };
@@ -275,6 +353,10 @@ constexpr auto fields(Of<Revision::Status>) {
       field("phase", &S::phase, "How far it is.", required),
       field("message", &S::message, "Why it failed, or waits."),
       field("weight", &S::weight, "Its share of the traffic, in percent."),
+      field("hooksBefore", &S::hooks_before, "How many of the commands before its start have run."),
+      field("hooksAfter", &S::hooks_after, "How many of those after it."),
+      field("hookFailure", &S::hook_failure, "Why a command after it failed."),
+      field("progressed", &S::progressed, "When its rollout last got further."),
       field("started", &S::started, "When its first instance was asked for."),
       field("servingSince", &S::serving_since, "When it got the traffic."),
       field("drainingSince", &S::draining_since, "When it lost the traffic."),

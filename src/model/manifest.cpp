@@ -32,8 +32,7 @@ constexpr auto fields(Of<Setting>) {
       field("strategy", &Setting::strategy, "How a new revision replaces the old one; rolling when absent."),
       field("domains", &Setting::domains, "Host names of one's own.",
             not_yet("a component is reached at COMPONENT--ENVIRONMENT--PROJECT and the platform's domain")),
-      field("hooks", &Setting::hooks, "Commands around a deployment.",
-            not_yet("use tow run COMPONENT -- COMMAND")),
+      field("hooks", &Setting::hooks, "Commands around a deployment."),
       field("jobs", &Setting::jobs, "Commands on a schedule, by name.",
             not_yet("use tow run COMPONENT -- COMMAND")),
       field("overrides", &Setting::overrides,
@@ -127,14 +126,15 @@ std::string branch_fault(std::string_view branch) {
   return odd ? fmt::format("\"{}\" is not the name of a branch", branch) : std::string{};
 }
 
-void check_strategy(const Located<Strategy>& strategy, Reading& reading) {
-  auto step = reading.into("strategy");
-  if (strategy->type == StrategyType::BlueGreen || strategy->type == StrategyType::Canary)
-    unsupported(reading, strategy.at,
-                fmt::format("{} is not supported yet; write rolling or recreate",
-                            strategy->type == StrategyType::Canary ? "canary" : "blue-green"));
-  if (strategy->max_surge || strategy->max_unavailable)
-    unsupported(reading, strategy.at, "maxSurge and maxUnavailable are not supported yet; leave them out");
+void check_hooks(const Hooks& hooks, Position at, Reading& reading) {
+  auto step = reading.into("hooks");
+  for (const auto& [key, commands] : {std::pair{"before", &hooks.before}, {"after", &hooks.after}})
+    for (std::size_t i = 0; i < commands->size(); ++i) {
+      auto inner = reading.into(key);
+      auto index = reading.into(i);
+      if ((*commands)[i].empty() || (*commands)[i].front().empty())
+        reading.fault_at(at, "must name a program: [python, manage.py, migrate]");
+    }
 }
 
 void check_overrides(const Located<Node>& overrides, Reading& reading) {
@@ -192,7 +192,7 @@ void check_environments(const Document& document, Reading& reading) {
     auto components = reading.into("components");
     for (const auto& [component, setting] : environment.components) {
       auto key = reading.into(component);
-      if ((*setting).strategy) check_strategy(*setting->strategy, reading);
+      check_hooks(*setting->hooks, setting->hooks.at, reading);
       check_overrides(setting->overrides, reading);
     }
   }

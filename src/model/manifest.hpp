@@ -40,7 +40,7 @@ struct Setting {
   std::optional<int> scale;
   std::optional<Located<Strategy>> strategy;
   std::vector<std::string> domains;
-  Hooks hooks;
+  Located<Hooks> hooks;
   std::map<std::string, Job> jobs;
   Located<Node> overrides;  // merged over the Score document
 };

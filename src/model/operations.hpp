@@ -94,7 +94,16 @@ constexpr auto fields(Of<ScaleInput>) {
   return std::tuple{field("count", &ScaleInput::count, "Instances.", required, between(0, 100))};
 }
 
-/// deployments/NAME:restart, :unhold, configurations:set and others that only start something.
+/// deployments/NAME:lock
+struct LockInput {
+  std::string why;
+};
+constexpr auto fields(Of<LockInput>) {
+  return std::tuple{field("why", &LockInput::why, "Told to whoever is refused.", required, at_least(1))};
+}
+
+/// deployments/NAME:restart, :unhold, :pause, :continue, :abort, :unlock, configurations:set and others that
+/// only start something.
 struct Accepted {
   std::int64_t generation = 0;
   std::string message;

@@ -106,7 +106,12 @@ Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Ta
               before.rollout_state = deployment.status.message;
               co_await say(name, deployment.status.message);
             }
-            if (component.phase == WorkPhase::Succeeded) {
+            const auto& rollout = deployment.status.rollout;
+            if (component.phase == WorkPhase::Succeeded && rollout && rollout->waiting) {
+              co_await say(name, fmt::format("tow rollout continue {} goes on", deployment.name()),
+                           component.phase);
+              before.ended = true;
+            } else if (component.phase == WorkPhase::Succeeded) {
               std::string urls;
               for (const auto& url : deployment.status.urls) urls += " " + url;
               co_await say(name,

@@ -30,7 +30,7 @@ std::map<std::string, EnvironmentSetting> settings_of(const manifest::Document& 
     const auto& setting = *found->second;
     made.scale = setting.scale;
     if (setting.strategy) made.strategy = **setting.strategy;
-    made.hooks = setting.hooks;
+    made.hooks = *setting.hooks;
     made.overrides = *setting.overrides;
   }
   return all;
@@ -421,7 +421,7 @@ Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const
   if (const auto* setting = setting_of(plan, planned.name)) {
     input.scale = setting->scale;
     if (setting->strategy) input.strategy = setting->strategy->value;
-    input.hooks = setting->hooks;
+    input.hooks = *setting->hooks;
     if (!setting->overrides.value.is_null()) input.overrides = setting->overrides.value;
   }
   api::Call call{.subject = {.name = run.spec.by.empty() ? "platform" : run.spec.by, .administrator = true},
@@ -444,7 +444,11 @@ Task<void> Pipeline::State::look_at_deployment(const Entity<PipelineRun>& run, C
   if (deployment.status.observed_generation < component.generation) co_return;
   component.revision = deployment.status.latest;
   using Phase = Deployment::Phase;
-  if (deployment.status.phase == Phase::Healthy) {
+  const auto& rollout = deployment.status.rollout;
+  if (rollout && rollout->waiting && deployment.status.phase == Phase::Progressing) {
+    component.phase = WorkPhase::Succeeded;  // the rest is up to a person
+    component.message = deployment.status.message;
+  } else if (deployment.status.phase == Phase::Healthy) {
     component.phase = WorkPhase::Succeeded;
   } else if (deployment.status.phase == Phase::Failed || deployment.status.phase == Phase::Degraded) {
     component.phase = WorkPhase::Failed;

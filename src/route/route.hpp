@@ -75,6 +75,9 @@ class Router {
   /// before a reload, and also after the server has left the site. 0 means that it may end.
   virtual Task<std::uint32_t> sessions(SiteId site, std::string server) = 0;
   virtual Task<std::map<SiteId, Signals>> signals() = 0;
+  /// Of each server that a site has now, since it was last added: what a lost or reloaded data plane counted
+  /// before may be missing, so that these can fall.
+  virtual Task<std::map<std::string, Signals>> server_signals(SiteId site) = 0;
 
   /// The port on which redirected traffic of internal addresses is taken.
   virtual std::uint16_t internal_port() const = 0;

@@ -45,6 +45,8 @@ DataPlane::Met DataPlane::take(const SiteId& id) {
     if (chosen == nullptr || earned[server.id] > earned[chosen->id]) chosen = &server;
   }
   earned[chosen->id] -= total;
+  ++server_signals_[chosen->id].requests;
+  ++server_signals_[chosen->id].responses[2];
   return {.status = 200, .site = id, .server = chosen->id};
 }
 
@@ -87,6 +89,11 @@ void DataPlane::set_sessions(const SiteId& site, const std::string& server, std:
 void DataPlane::set_signals(const SiteId& site, Signals signals) {
   const std::lock_guard lock{mutex_};
   signals_[site] = signals;
+}
+
+void DataPlane::set_server_signals(const std::string& server, Signals signals) {
+  const std::lock_guard lock{mutex_};
+  server_signals_[server] = signals;
 }
 
 void DataPlane::set_hook(Hook hook) {
@@ -181,6 +188,18 @@ class FakeRouter final : public Router {
     for (const auto& [server, count] : plane_.sessions_) {
       if (const auto site = out.find(server.first); site != out.end()) site->second.sessions += count;
     }
+    co_return out;
+  }
+
+  Task<std::map<std::string, Signals>> server_signals(SiteId site) override {
+    check_site_id(site);
+    co_await begin("server_signals", site);
+    const std::lock_guard lock{plane_.mutex_};
+    require_start();
+    std::map<std::string, Signals> out;
+    const auto found = plane_.sites_.find(site);
+    if (found == plane_.sites_.end()) co_return out;
+    for (const Server& server : found->second.servers) out[server.id] = plane_.server_signals_[server.id];
     co_return out;
   }
 

@@ -39,6 +39,7 @@ class DataPlane {
   void set_sessions(const SiteId& site, const std::string& server, std::uint32_t count);
   /// Added to what request() counts.
   void set_signals(const SiteId& site, Signals signals);
+  void set_server_signals(const std::string& server, Signals signals);
 
   /// Awaited at the beginning of every call of a router ("apply", "remove", "sessions", …) with the site's
   /// id, to delay it or to throw in its place; empty: nothing happens.
@@ -59,6 +60,7 @@ class DataPlane {
   std::map<SiteId, std::map<std::string, int>> turns_;
   std::map<std::pair<SiteId, std::string>, std::uint32_t> sessions_;
   std::map<SiteId, Signals> signals_;
+  std::map<std::string, Signals> server_signals_;  // by server
   Hook hook_;
   std::optional<Error> failure_;
   int failures_ = 0;

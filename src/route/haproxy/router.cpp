@@ -51,6 +51,10 @@ class HaproxyRouter final : public Router {
     return here(sessions_here(std::move(site), std::move(server)));
   }
   Task<std::map<SiteId, Signals>> signals() override { return here(signals_here()); }
+  Task<std::map<std::string, Signals>> server_signals(SiteId site) override {
+    check_site_id(site);
+    return here(server_signals_here(std::move(site)));
+  }
   std::uint16_t internal_port() const override { return proxy_ ? proxy_->frame().settings.internal_port : 0; }
   std::uint16_t public_port() const override { return proxy_ ? proxy_->frame().settings.public_port : 0; }
 
@@ -71,6 +75,7 @@ class HaproxyRouter final : public Router {
   Task<> remove_here(SiteId site);
   Task<std::uint32_t> sessions_here(SiteId site, std::string server);
   Task<std::map<SiteId, Signals>> signals_here();
+  Task<std::map<std::string, Signals>> server_signals_here(SiteId site);
 
   struct Begun {
     bool running;  // it was there
@@ -453,6 +458,30 @@ Task<std::map<SiteId, Signals>> HaproxyRouter::signals_here() {
   if (!started_) throw Error{Code::FailedPrecondition, "the router is not started"};
   std::map<SiteId, Signals> out = co_await meter_->signals();
   dirty_.notify();
+  co_return out;
+}
+
+Task<std::map<std::string, Signals>> HaproxyRouter::server_signals_here(SiteId site) {
+  const Turn::Held held = co_await turn_.wait();
+  co_await ensure_running();
+  std::map<std::string, Signals> out;
+  const std::optional<int> number = ledger_.find(site);
+  if (!number) co_return out;
+  const auto said = co_await proxy_->ask_all({"show stat " + backend_name(*number) + " 4 -1"});
+  for (const auto& [pid, answers] : said) {
+    for (const Stat& stat : stats(answers[0])) {
+      Signals& signals = out[stat.server];
+      for (std::size_t i = 0; i < 6; ++i) {
+        signals.responses[i] += stat.responses[i];
+        signals.requests += stat.responses[i];  // a server's own sum is of sessions
+      }
+      signals.bytes_in += stat.bytes_in;
+      signals.bytes_out += stat.bytes_out;
+      signals.connection_errors += stat.connection_errors;
+      signals.retries += stat.retries;
+      signals.sessions += static_cast<std::uint32_t>(stat.sessions);
+    }
+  }
   co_return out;
 }
 
