@@ -29,10 +29,10 @@ TEST_F(Manual, BashCompletesCommandsOptionsAndValues) {
     const char* words;
     const char* shown;
   } rows[] = {
-      {"a command", "tow rol", "rollback"},
+      {"a command", "tow rol", "rollback rollout"},
       {"a command of a group", "tow project c", "create"},
       {"all of a group", "tow project \"\"", "create ls"},
-      {"after a shared option and its value", "tow -p shop rol", "rollback"},
+      {"after a shared option and its value", "tow -p shop rol", "rollback rollout"},
       {"a value that is called as a command is", "tow -p project st", "status"},
       {"an option", "tow rollback --ho", "--hold"},
       {"a shared option, too", "tow rollback --pro", "--project"},
