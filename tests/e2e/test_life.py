@@ -77,7 +77,8 @@ class Life(PlatformCase):
         folder = p.repository("late", files={"index.html": "late\n", "score.yaml": score})
         self.assertIn("tow config set ALPHA=", p.push(folder, "First"))
         p.tow("config", "set", "ALPHA=1", "-p", "late", "-e", "development")
-        wait_until("it is live", lambda: p.get("site--development--late.localhost") == (200, "late\n"))
+        # On a machine that never built a site, the base image is made first.
+        wait_until("it is live", lambda: p.get("site--development--late.localhost") == (200, "late\n"), 600)
         p.tow("destroy", "project", "late", "--yes")
 
     def test_what_is_wrong_is_said_to_the_pusher_and_changes_nothing(self):
