@@ -117,7 +117,9 @@ Task<> Local::stop() {
 }
 
 Task<> Local::watch_dns(EnvironmentId environment) {
-  for (;;) {
+  constexpr Duration kAtOnce = std::chrono::milliseconds{50}, kLongest = std::chrono::seconds{10};
+  for (Duration pause = kAtOnce;;) {
+    const auto begin = settings_.clock->now();
     auto process =
         co_await pool_.run([&] { return std::make_shared<Descriptor>(networks_.dns_process(environment)); });
     if (!*process) {
@@ -125,7 +127,9 @@ Task<> Local::watch_dns(EnvironmentId environment) {
       co_return;
     }
     co_await wait_for_end(std::move(*process));
-    co_await settings_.clock->sleep(std::chrono::milliseconds{50});
+    // One that ends again and again (its address is somebody else's) is not started again and again at once.
+    pause = settings_.clock->now() - begin < kLongest ? std::min(2 * pause, kLongest) : kAtOnce;
+    co_await settings_.clock->sleep(pause);
     for (std::string fault = "?"; !fault.empty();) {
       fault.clear();
       const bool started = co_await pool_.run([&] {
