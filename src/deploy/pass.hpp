@@ -46,6 +46,7 @@ class Pass {
 
   // --- what is done ---
   Wanted wanted();
+  Task<> ensure_instances();
   Task<> carry_out(Ensure ensure);
   void plan_ahead(const Action& action);
   void fail(Tracked& revision, std::string reason);
@@ -65,7 +66,7 @@ class Pass {
   // --- what is written down ---
   Deployment::Status status();
   std::optional<RolloutStatus> rollout_status();
-  Task<> record(const std::optional<Error>& traffic_problem);
+  Task<> record(const std::optional<Error>& problem);
   Task<> forget_old();
 
   Tracked* find(int number);

@@ -32,6 +32,17 @@ std::optional<Batches> batches_of(const Strategy& strategy, int scale) {
   return made;
 }
 
+// What went wrong, if something did.
+Task<std::optional<Error>> attempt(Task<> work) {
+  try {
+    co_await std::move(work);
+  } catch (const Error& error) {
+    if (error.code() == Code::Cancelled) throw;
+    co_return error;
+  }
+  co_return std::nullopt;
+}
+
 }  // namespace
 
 Task<control::Outcome> Pass::run() {
@@ -53,23 +64,22 @@ Task<control::Outcome> Pass::run() {
   decision_ = decide(wanted_, observed_, now);
   if (decision_.again) look_again(*decision_.again - now);
 
-  for (const auto& action : decision_.actions)
-    if (const auto* ensure = std::get_if<Ensure>(&action)) co_await carry_out(*ensure);
-  for (const auto& action : decision_.actions) plan_ahead(action);
-  settle_weight();
-  co_await run_after_hooks();
-  std::optional<Error> traffic_problem;
-  try {
-    co_await direct_traffic();
-  } catch (const Error& error) {
-    if (error.code() == Code::Cancelled) throw;
-    traffic_problem = error;
-    // What the router was told is known; what was decided beside it is decided again.
+  // Whatever the engine refuses, traffic leaves what is no longer ready: of what was recorded then, not of
+  // what is planned. And what the router or the engine was told is known; all else is decided again.
+  auto problem = co_await attempt(ensure_instances());
+  if (!problem) {
+    for (const auto& action : decision_.actions) plan_ahead(action);
+    settle_weight();
+    problem = co_await attempt(run_after_hooks());
+  }
+  if (auto traffic = co_await attempt(direct_traffic()); !problem) problem = std::move(traffic);
+  if (problem) {
     auto known = core_.recall(deployment_.uid());
     known.sites = memory_.sites;
+    known.service = memory_.service;
+    known.address = memory_.address;
     core_.remember(deployment_.uid(), std::move(known));
-  }
-  if (!traffic_problem) {
+  } else {
     for (const auto& action : decision_.actions)
       if (const auto* retire = std::get_if<Retire>(&action))
         co_await core_.settings.engine.retire(find(retire->revision)->entity.uid(),
@@ -78,9 +88,14 @@ Task<control::Outcome> Pass::run() {
     core_.fed(deployment_.key());
   }
   fault_point("deploy.acted");
-  co_await record(traffic_problem);
-  if (traffic_problem) throw *traffic_problem;
+  co_await record(problem);
+  if (problem) throw *problem;
   co_return outcome_;
+}
+
+Task<> Pass::ensure_instances() {
+  for (const auto& action : decision_.actions)
+    if (const auto* ensure = std::get_if<Ensure>(&action)) co_await carry_out(*ensure);
 }
 
 Tracked* Pass::find(int number) {
@@ -311,9 +326,9 @@ Deployment::Status Pass::status() {
   return made;
 }
 
-Task<> Pass::record(const std::optional<Error>& traffic_problem) {
+Task<> Pass::record(const std::optional<Error>& problem) {
   store::Transaction transaction;
-  if (!traffic_problem) {
+  if (!problem) {
     transaction = std::move(claims_);
     for (auto& each : all_) {
       auto& status = each.entity.status;
@@ -325,9 +340,9 @@ Task<> Pass::record(const std::optional<Error>& traffic_problem) {
     record_routes(*snapshot, transaction);
   }
   auto made = status();
-  if (traffic_problem) {
+  if (problem) {
     made = deployment_.status;
-    made.message = traffic_problem->message();
+    made.message = problem->message();
   }
   auto text = encode_status<Deployment>(made);
   if (text != deployment_.record->status) transaction.put_status(deployment_.key(), std::move(text));
@@ -335,7 +350,7 @@ Task<> Pass::record(const std::optional<Error>& traffic_problem) {
     co_await core_.settings.store.commit(std::move(transaction));
     fault_point("deploy.recorded");
   }
-  if (!traffic_problem) co_await forget_old();
+  if (!problem) co_await forget_old();
 }
 
 // Retired revisions beyond the history that the environment's type keeps.
