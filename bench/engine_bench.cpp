@@ -21,6 +21,7 @@
 
 using namespace tow;
 using namespace tow::engine;
+using local::LocalEngine;
 using Steady = std::chrono::steady_clock;
 
 namespace {
@@ -52,10 +53,15 @@ std::string word_of(const std::filesystem::path& path) {
   return word;
 }
 
-void until(const std::function<bool()>& holds) {
+void until(const LocalEngine& engine, const std::string& group, const std::function<bool()>& holds) {
   const auto end = Steady::now() + std::chrono::seconds{20};
   while (!holds()) {
-    if (Steady::now() > end) throw Error{Code::Timeout, "the instance did not come or go"};
+    if (Steady::now() > end) {
+      std::string reasons;
+      if (const auto view = engine.group(group))
+        for (const auto& instance : view->instances) reasons += " " + instance.reason;
+      throw fail(Code::Timeout, "the instance did not come or go:{}", reasons);
+    }
     std::this_thread::sleep_for(std::chrono::microseconds{100});
   }
 }
@@ -83,12 +89,13 @@ int main(int count, char** words) {
         const auto begin = Steady::now();
         run_blocking(engine->ensure({.id = id, .workload = workload, .count = 1}));
         const std::filesystem::path bundle = made.runtime_directory / "secret/instances" / (id + "-0");
-        until([&] { return word_of("/proc/" + word_of(bundle / "init.pid") + "/comm") == "sleep"; });
+        until(*engine, id,
+              [&] { return word_of("/proc/" + word_of(bundle / "init.pid") + "/comm") == "sleep"; });
         const std::chrono::duration<double, std::milli> took = Steady::now() - begin;
         fmt::print("{:.2f} {}\n", took.count(), bundle.string());
       } else {
         run_blocking(engine->retire(id, std::chrono::seconds{0}));
-        until([&] { return !engine->group(id); });
+        until(*engine, id, [&] { return !engine->group(id); });
         fmt::print("gone\n");
       }
       std::fflush(stdout);

@@ -186,6 +186,7 @@ def container_start(p):
     with open(os.path.join(storage, "overlay-images", "images.json")) as file:
         image = next(i["id"] for i in json.load(file) if any("towpath/base" in n for n in i.get("names") or []))
     home = tempfile.mkdtemp(prefix="tow-bench-containers-")
+    os.chmod(home, 0o755)  # a container's root is a user of its own, who must come by
     try:
         ours, by_hand, podman, refused = containers.measure(os.path.join(BUILD, "bench", "engine_bench"), home, storage, image)
     finally:

@@ -36,6 +36,15 @@ std::filesystem::path own_directory(const std::filesystem::path& path) {
 // A container's root is a user of its own, who must be able to come by on the way to what is its.
 std::filesystem::path passable_directory(const std::filesystem::path& path) {
   using std::filesystem::perms;
+  for (auto above = std::filesystem::absolute(path).parent_path(); above != above.root_path();
+       above = above.parent_path())
+    if (std::filesystem::exists(above) &&
+        (std::filesystem::status(above).permissions() & perms::others_exec) == perms::none)
+      throw fail(
+          Code::FailedPrecondition,
+          "{} lies below {}, which only its owner may enter, and containers run as other users: choose "
+          "another place, or chmod o+x {}",
+          path.string(), above.string(), above.string());
   own_directory(path);
   std::filesystem::permissions(path, perms::owner_all | perms::group_exec | perms::others_exec);
   return path;
