@@ -66,3 +66,10 @@ run_step() {
   fi
   printf '  %s: %ds\n' "$label" "$(seconds_since "$start")"
 }
+
+# The sources that this machine has for Debian 12 itself, as lines of a sources.list; nothing where it has none.
+debian_sources() {
+  # shellcheck disable=SC2016  # apt's own variables
+  apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
+    { grep bookworm || true; } | sort -u
+}
