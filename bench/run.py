@@ -119,10 +119,27 @@ end""" % (value, token(p))
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def at_rate(url, header, connections, wanted, seconds=5):
+    """Requests per second that were answered, and p99 in milliseconds, when that many are sent."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = os.path.join(directory, "log")
+        subprocess.run(["h2load", "--h1", "-t1", f"-c{connections}", "-m1", "-D", str(seconds), "--warm-up-time=0", f"--rps={wanted / connections}",
+                        "-H", header, "--log-file", log, url], capture_output=True, check=True)
+        with open(log) as file:
+            answers = [line.split() for line in file]
+    took = [int(microseconds) / 1000 for _, status, microseconds in answers if status == "200"]
+    if len(took) != len(answers):
+        raise AssertionError(f"{len(answers) - len(took)} of {len(answers)} requests were not answered well")
+    return len(took) / seconds, percentile(took, 0.99)
+
+
 def reads(p):
-    script = 'request = function() return wrk.format("GET", "/api/v1/environmenttypes/development", {["Authorization"]="Bearer %s"}) end' % token(p)
+    path = "/api/v1/environmenttypes/development"
+    rate, p99 = at_rate(p.url + path, f"authorization: Bearer {token(p)}", 16, 5000)
+    row("reads of one entity, 5,000 a second", f"{rate:.0f}/s, p99 {p99:.1f} ms", "-", "-", "p99 5 ms at 5,000/s", rate >= 4900 and p99 <= 5)
+    script = 'request = function() return wrk.format("GET", "%s", {["Authorization"]="Bearer %s"}) end' % (path, token(p))
     rate, p99 = wrk(p.url, script, 16)
-    row("reads of one entity, 16 connections as fast as they go", f"{rate:.0f}/s, p99 {p99:.1f} ms", "-", "-", "p99 5 ms at 5,000/s", rate >= 5000 and p99 <= 5)
+    row("reads of one entity, 16 connections as fast as they go", f"{rate:.0f}/s, p99 {p99:.1f} ms", "-", "-", "-", None)
 
 
 def live(p):
