@@ -210,8 +210,10 @@ class Traffic(PlatformCase):
                     p.tow("rollback", "web", "-p", "busy")
         print(f"{ROLLOUTS} rollouts and rollbacks in {clients.seconds:.0f} s, {sum(clients.done.values())} answers: {dict(clients.done)}")
         self.assertEqual(clients.faults, [])
-        for kind in ("kept", "fresh", "post_kept", "post_fresh", "download", "events", "websocket"):
-            self.assertGreater(clients.done[kind], ROLLOUTS / 2, f"{kind}: the load was not there")
+        # Streams last two seconds each, however quickly the rollouts go.
+        for kind, least in {"kept": ROLLOUTS, "fresh": ROLLOUTS, "post_kept": ROLLOUTS, "post_fresh": ROLLOUTS,
+                            "download": 3, "events": 3, "websocket": 3}.items():
+            self.assertGreaterEqual(clients.done[kind], least, f"{kind}: the load was not there")
         arrived = self.orders_that_arrived()
         self.assertEqual([order for order in clients.orders if arrived[order] != 1], [], "lost, or taken twice")
 
