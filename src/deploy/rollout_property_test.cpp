@@ -5,10 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/ids.hpp"
 #include "deploy/rollout.hpp"
+#include "deploy/seeds_test.hpp"
 
 namespace tow::deploy {
 namespace {
@@ -324,19 +324,8 @@ class Course {
   Model model_;
 };
 
-std::uint64_t number(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 TEST(RolloutProperties, HoldForEverySeed) {
-  const auto only = number("TOWPATH_SEED", 0);
-  const auto last = only ? only : number("TOWPATH_SEEDS", 2000);
-  for (auto seed = only ? only : 1; seed <= last; ++seed) {
-    SCOPED_TRACE(fmt::format("TOWPATH_SEED={}", seed));
-    Course{seed}.play();
-    if (testing::Test::HasFailure()) return;
-  }
+  for_each_seed(2000, [](std::uint64_t seed) { Course{seed}.play(); });
 }
 
 }  // namespace

@@ -7,10 +7,9 @@
 // is left of what was destroyed.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "base/ids.hpp"
 #include "deploy/bench_test.hpp"
+#include "deploy/seeds_test.hpp"
 
 namespace tow::deploy {
 namespace {
@@ -316,23 +315,8 @@ class Simulation {
   std::map<std::string, std::string> values_;  // of the name G, by scope
 };
 
-std::uint64_t number(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 TEST(Simulation, HoldsItsPromises) {
-  const auto only = number("TOWPATH_SEED", 0);
-  const auto last = only ? only : number("TOWPATH_SEEDS", 200);
-  for (auto seed = only ? only : 1; seed <= last; ++seed) {
-    SCOPED_TRACE(fmt::format("TOWPATH_SEED={}", seed));
-    try {
-      Simulation{seed}.run();
-    } catch (const Error& error) {
-      FAIL() << error.message();
-    }
-    if (testing::Test::HasFailure()) return;
-  }
+  for_each_seed(200, [](std::uint64_t seed) { Simulation{seed}.run(); });
 }
 
 }  // namespace
