@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/platform.hpp"
 
+#include <optional>
 #include <random>
 
 #include "api/api.hpp"
@@ -20,6 +21,7 @@
 #include "route/haproxy/haproxy.hpp"
 #include "secret/secret.hpp"
 #include "source/source.hpp"
+#include "store/sqlite/lock.hpp"
 #include "store/sqlite/sqlite.hpp"
 
 namespace tow::apps {
@@ -279,6 +281,9 @@ Task<> Platform::stop() {
 }
 
 int take_down(const ServerSettings& settings, bool data) {
+  // Not from under a server that runs.
+  std::optional<store::sqlite::DirectoryLock> lock;
+  if (std::filesystem::exists(settings.data)) lock.emplace(settings.data);
   const auto work = [&]() -> Task<> {
     auto engine = engine_settings(settings);
     engine.executor = co_await boost::asio::this_coro::executor;

@@ -59,6 +59,13 @@ class BadDays(PlatformCase):
         self.assertEqual(before["metadata"]["uid"], after["metadata"]["uid"])
         self.assertEqual(before["status"]["started"], after["status"]["started"])
 
+    def test_1_nothing_is_taken_from_under_a_server_that_runs(self):
+        p = self.platform
+        done = p.tow("admin", "takedown", *p.settings, "--data-too", check=False)
+        self.assertEqual(done.returncode, 6)
+        self.assertIn(f"in use by process {p.server.pid}", done.stderr)
+        self.assertTrue(self.serves())
+
     def test_2_the_server_killed_during_a_push(self):
         p = self.platform
         p.write(self.folder, {"index.html": "steadier\n"})
