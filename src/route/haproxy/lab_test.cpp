@@ -18,6 +18,7 @@
 #include "base/ids.hpp"
 #include "route/haproxy/console.hpp"
 #include "route/haproxy/daemon.hpp"
+#include "route/haproxy/kernel.hpp"
 
 namespace tow::route::haproxy::lab {
 namespace {
@@ -365,6 +366,7 @@ int Proxied::worker() {
 void kill_process(int pid) {
   if (pid <= 1) throw fail(Code::Internal, "not to be killed: {}", pid);
   ::kill(pid, SIGKILL);
+  if (!soon([&] { return !is_alive(pid); })) throw fail(Code::Timeout, "process {} does not die", pid);
 }
 std::vector<int> Proxied::old_workers() { return processes_in(settings_.runtime_directory).old; }
 

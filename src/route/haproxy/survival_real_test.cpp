@@ -57,7 +57,7 @@ TEST(Killed, AWorkerIsReplacedAndEverySiteIsBack) {
   }
 }
 
-TEST(Killed, AChangeAtThatMomentIsThereWhenItReturns) {
+TEST(Killed, AChangeAfterwardsIsThereWhenItReturns) {
   Proxied proxied;
   Two sites;
   proxied.start();
@@ -67,6 +67,20 @@ TEST(Killed, AChangeAtThatMomentIsThereWhenItReturns) {
     lab::kill_process(i % 2 == 0 ? proxied.master() : proxied.worker());
     proxied.apply(lab::site("n" + std::to_string(i), host, {sites.first.server()}));
     EXPECT_EQ(lab::get(proxied.port(), host).body, "i-0") << i;
+    EXPECT_TRUE(lab::soon([&] { return both_served(proxied); }));
+  }
+}
+
+TEST(Killed, AChangeThatADyingOneAcknowledgedComesBack) {
+  Proxied proxied;
+  Two sites;
+  proxied.start();
+  sites.apply(proxied);
+  for (int i = 0; i < 5; ++i) {
+    const std::string host = std::to_string(i) + ".test";
+    ASSERT_EQ(::kill(i % 2 == 0 ? proxied.worker() : proxied.master(), SIGKILL), 0);
+    proxied.apply(lab::site("n" + std::to_string(i), host, {sites.first.server()}));
+    EXPECT_TRUE(lab::soon([&] { return lab::get(proxied.port(), host).body == "i-0"; })) << i;
     EXPECT_TRUE(lab::soon([&] { return both_served(proxied); }));
   }
 }
