@@ -38,6 +38,11 @@ std::string_view name(Code code) {
   return "internal";
 }
 
+bool is_permanent(Code code) {
+  return code == Code::Invalid || code == Code::Unsupported || code == Code::NotFound ||
+         code == Code::FailedPrecondition;
+}
+
 std::string describe(const Fault& fault, std::string_view file) {
   std::string text;
   if (!file.empty()) text = file;

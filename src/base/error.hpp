@@ -31,6 +31,10 @@ enum class Code {
 /// The code's name in documents and logs: "invalid", "not-found", …
 std::string_view name(Code code);
 
+/// Repeating it cannot end otherwise until somebody changes something: the input, or the state it is refused
+/// in.
+bool is_permanent(Code code);
+
 /// Line and column in a document, from 1; line 0 means "unknown".
 struct Position {
   int line = 0;

@@ -42,5 +42,13 @@ TEST(Error, AnyExceptionCanBeDescribed) {
   EXPECT_EQ(describe(std::exception_ptr{}), "");
 }
 
+TEST(Error, IsPermanentWhereOnlyAChangeCanHelp) {
+  for (const Code code : {Code::Invalid, Code::Unsupported, Code::NotFound, Code::FailedPrecondition})
+    EXPECT_TRUE(is_permanent(code)) << name(code);
+  for (const Code code :
+       {Code::Conflict, Code::Exhausted, Code::Unavailable, Code::Timeout, Code::Cancelled, Code::Internal})
+    EXPECT_FALSE(is_permanent(code)) << name(code);
+}
+
 }  // namespace
 }  // namespace tow

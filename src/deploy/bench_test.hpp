@@ -2,15 +2,12 @@
 #pragma once
 // A platform of fakes on one thread and a clock that stands still until it is moved: for tests of deploy.
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "base/clock.hpp"
 #include "base/log.hpp"
+#include "base/loop_test.hpp"
 #include "deploy/deploy.hpp"
 #include "engine/fake/fake.hpp"
 #include "image/fake/fake.hpp"
@@ -34,11 +31,11 @@ class PlainSealer final : public secret::Sealer {
   }
 };
 
-class Bench {
+class Bench : public LoopTest {
  public:
   explicit Bench(std::uint64_t seed = 0) : seed_{seed} {
     log::set_level(log::Level::Error);
-    store_ = store::memory::open({.is_cold = is_cold, .clock = clock_.get(), .feed = {}});
+    store_ = store::memory::open({.is_cold = is_cold, .clock = &clock, .feed = {}});
     start();
   }
   ~Bench() {
@@ -51,17 +48,17 @@ class Bench {
     engine_ = std::make_unique<engine::fake::Fake>(world_);
     router_ = route::fake::make(plane_);
     runtime_ = std::make_unique<control::Runtime>(
-        control::Settings{.store = *store_, .clock = *clock_, .executor = io_.get_executor(), .seed = seed_});
+        control::Settings{.store = *store_, .clock = clock, .executor = io.get_executor(), .seed = seed_});
     deployments_ = std::make_unique<Deployments>(Settings{.store = *store_,
                                                           .engine = *engine_,
                                                           .router = *router_,
                                                           .images = images_,
                                                           .sealer = sealer_,
-                                                          .clock = *clock_,
+                                                          .clock = clock,
                                                           .domain = [this] { return domain; },
                                                           .limits = {}});
     api_ = std::make_unique<api::Api>(
-        api::Settings{.store = *store_, .gate = gate_, .clock = *clock_, .version = "test"});
+        api::Settings{.store = *store_, .gate = gate_, .clock = clock, .version = "test"});
     run(engine_->start());
     run(router_->start());
     run(deployments_->start());
@@ -85,64 +82,11 @@ class Bench {
     start();
   }
 
-  // --- time ---
-  /// Everything that can happen now happens.
-  void settle() {
-    io_.restart();
-    while (io_.poll() > 0) io_.restart();
-  }
-  /// One handler, if there is one: for stopping anywhere.
-  bool step() {
-    io_.restart();
-    return io_.poll_one() > 0;
-  }
-  void advance(Duration duration) {
-    settle();
-    const auto end = clock_->now() + duration;
-    while (const auto next = clock_->next()) {
-      if (*next > end) break;
-      clock_->advance(*next - clock_->now());
-      settle();
-    }
-    clock_->advance(end - clock_->now());
-    settle();
-  }
-  /// Lets time pass until it holds; false when it does not within the limit.
-  bool until(const std::function<bool()>& holds, Duration limit = std::chrono::minutes{10}) {
-    settle();
-    const auto end = clock_->now() + limit;
-    while (!holds()) {
-      const auto next = clock_->next();
-      if (!next || *next > end) return false;
-      clock_->advance(*next - clock_->now());
-      settle();
-    }
-    return true;
-  }
-  TimePoint now() const { return clock_->now(); }
-
   // --- calls ---
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    run(keep(std::move(task), result));
-    return std::move(*result);
-  }
-  void run(Task<> task) {
-    bool done = false;
-    std::exception_ptr error;
-    boost::asio::co_spawn(io_, std::move(task), [&](std::exception_ptr e) {
-      error = e;
-      done = true;
-    });
-    const bool ended = until([&] { return done; });
-    if (error) std::rethrow_exception(error);
-    if (!ended) throw Error{Code::Timeout, "the call never ended"};
-  }
   api::Call call(std::string kind, std::string name, std::string by = "ann") const {
     return {.subject = {.name = std::move(by), .administrator = true},
             .target = {std::move(kind), "shop", std::move(name)},
-            .time = clock_->now()};
+            .time = clock.now()};
   }
   /// An operation, as over the API.
   Node invoke(std::string_view operation, const std::string& name, Node input = {}, std::string by = "ann") {
@@ -218,11 +162,9 @@ class Bench {
   }
 
   std::string domain = "localhost";
-  std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
-  boost::asio::io_context io_;
-  engine::fake::World world_{io_.get_executor(), clock_};
+  engine::fake::World world_{io.get_executor(), shared_clock()};
   route::fake::DataPlane plane_;
-  image::fake::FakeImages images_{*clock_};
+  image::fake::FakeImages images_{clock};
   PlainSealer sealer_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<engine::Engine> engine_;
@@ -237,10 +179,6 @@ class Bench {
     Task<api::Subject> authenticate(const http::Request&) override { co_return api::Subject{"ann", true}; }
     void authorize(const api::Subject&, api::Permission, const Key&) const override {}
   };
-  template <class T>
-  static Task<> keep(Task<T> task, std::optional<T>& result) {
-    result.emplace(co_await std::move(task));
-  }
   Task<> commit(store::Transaction transaction) { co_await store_->commit(std::move(transaction)); }
 
   std::uint64_t seed_;

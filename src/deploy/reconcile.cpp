@@ -166,16 +166,8 @@ Task<> Pass::carry_out(Ensure ensure) {
     co_await core_.settings.engine.ensure(std::move(group));
     fault_point("deploy.group-ensured");
   } catch (const Error& error) {
-    switch (error.code()) {
-      case Code::Invalid:
-      case Code::Unsupported:
-      case Code::NotFound:
-      case Code::FailedPrecondition:
-        problem = error.message();
-        break;
-      default:
-        throw;
-    }
+    if (!is_permanent(error.code())) throw;
+    problem = error.message();
   }
   const bool serves = entity.status.phase == Phase::Serving;
   if (!problem.empty()) {

@@ -228,7 +228,7 @@ TEST_F(Configured, TwoWhoSetAtOnceBothSucceed) {
     ++done;
   };
   for (const auto* name : {"A", "B", "C", "D"})
-    boost::asio::co_spawn(bench.io_, set_one(name), [](const std::exception_ptr& e) {
+    boost::asio::co_spawn(bench.io, set_one(name), [](const std::exception_ptr& e) {
       if (e) std::rethrow_exception(e);
     });
   bench.settle();

@@ -185,8 +185,8 @@ class Simulation {
   }
   void crash() {
     for (auto steps = random_.between(0, 60); steps > 0; --steps)
-      if (!bench_.step() && bench_.clock_->next())
-        bench_.clock_->advance(*bench_.clock_->next() - bench_.clock_->now());
+      if (!bench_.step() && bench_.clock.next())
+        bench_.clock.advance(*bench_.clock.next() - bench_.clock.now());
     bench_.world_.refuse({});
     refusing_ = false;
     bench_.plane_.fail_next(Error{Code::Unavailable, "over"}, 0);
@@ -198,9 +198,9 @@ class Simulation {
                                                  : milliseconds{random_.between(0, 40'000)});
     bench_.settle();
     check_now();
-    while (const auto next = bench_.clock_->next()) {
+    while (const auto next = bench_.clock.next()) {
       if (*next > end) break;
-      bench_.clock_->advance(*next - bench_.now());
+      bench_.clock.advance(*next - bench_.now());
       bench_.settle();
       check_now();
       if (testing::Test::HasFailure()) return;

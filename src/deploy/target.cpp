@@ -190,16 +190,8 @@ Task<Target> find_target(Core& core, Entity<Deployment> deployment, std::vector<
     target.made = decode<Revision>(made);
     target.prepared = std::move(prepared);
   } catch (const Error& error) {
-    switch (error.code()) {
-      case Code::Invalid:
-      case Code::Unsupported:
-      case Code::NotFound:
-      case Code::FailedPrecondition:
-        target.problem = problem_of(error);
-        break;
-      default:
-        throw;
-    }
+    if (!is_permanent(error.code())) throw;
+    target.problem = problem_of(error);
   }
   co_return target;
 }

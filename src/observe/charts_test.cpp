@@ -84,7 +84,7 @@ TEST_F(MetricsOperation, GivesWhatWasSampled) {
   EXPECT_EQ(cpu.instance, revision->uid.substr(21) + "-0");
   EXPECT_EQ(cpu.unit, "cores");
   ASSERT_EQ(cpu.points.size(), 6u);
-  EXPECT_EQ(cpu.points.back().time, h.clock().now());
+  EXPECT_EQ(cpu.points.back().time, h.clock.now());
   for (const auto& point : cpu.points) EXPECT_NEAR(point.value, 0.25, 1e-9);
   EXPECT_EQ(series(made, "memory").points.back().value, 1011);
   EXPECT_NEAR(series(made, "requests").points[3].value, 5, 1e-9);
@@ -101,7 +101,7 @@ TEST_F(MetricsOperation, KeepsADayThroughARestartAndDropsWhatIsDestroyed) {
   h.ensure(*revision, 1);
   h.proxy().set_signals(web->uid, {.requests = 1});
   h.pass_to_sample();
-  h.pass(std::chrono::minutes{11});
+  h.advance(std::chrono::minutes{11});
   h.reopen();
   EXPECT_GT(series(metrics({}), "cpu").points.size(), 20u);
   const auto files = [&] {
@@ -113,7 +113,7 @@ TEST_F(MetricsOperation, KeepsADayThroughARestartAndDropsWhatIsDestroyed) {
   store::Transaction transaction;
   transaction.erase(revision->key);
   h.commit(std::move(transaction));
-  h.pass(std::chrono::minutes{11});
+  h.advance(std::chrono::minutes{11});
   EXPECT_EQ(files(), 1) << "the deployment's traffic stays";
 }
 

@@ -6,10 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +14,7 @@
 #include <vector>
 
 #include "api/api.hpp"
+#include "base/loop_test.hpp"
 #include "engine/fake/fake.hpp"
 #include "model/entity.hpp"
 #include "model/operations.hpp"
@@ -39,10 +37,11 @@ class OneToken final : public api::Gate {
   }
 };
 
-class Harness {
+class Harness : public LoopTest {
  public:
   explicit Harness(Duration sample_every = std::chrono::seconds{10})
-      : sample_every_{sample_every}, directory_{make_directory()}, world_{context_.get_executor(), clock_} {
+      : sample_every_{sample_every}, directory_{make_directory()}, world_{io.get_executor(), shared_clock()} {
+    busy_ = [this] { return observe_ && !observe_->idle(); };  // the disk's thread
     open();
   }
   ~Harness() {
@@ -58,7 +57,6 @@ class Harness {
     open();
   }
 
-  FakeClock& clock() { return *clock_; }
   engine::fake::World& world() { return world_; }
   engine::Engine& engine() { return *engine_; }
   route::fake::DataPlane& proxy() { return proxy_; }
@@ -66,60 +64,14 @@ class Harness {
   Observe& observe() { return *observe_; }
   const std::filesystem::path& directory() const { return directory_; }
 
-  /// Runs it to its end; time goes on while it waits.
-  void run(Task<> task) {
-    bool done = false;
-    std::exception_ptr failure;
-    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr error) {
-      failure = error;
-      done = true;
-    });
-    until("a call ends", [&] { return done; });
-    if (failure) std::rethrow_exception(failure);
-  }
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    run([](Task<T> inner, std::optional<T>& out) -> Task<> { out.emplace(co_await std::move(inner)); }(
-                                                     std::move(task), result));
-    return std::move(*result);
-  }
   void until(const std::string& what, const std::function<bool()>& holds) {
-    for (int step = 0; step < 5000; ++step) {
-      settle();
-      if (holds()) return;
-      if (const auto next = clock_->next()) clock_->advance(std::max(*next - clock_->now(), Duration{0}));
-    }
-    ADD_FAILURE() << "never: " << what;
-  }
-  /// Everything that can happen now; what is on the disk's thread is waited for.
-  void settle() {
-    while (true) {
-      context_.restart();
-      while (context_.poll() > 0) {
-      }
-      if (!observe_ || observe_->idle()) return;
-      context_.restart();
-      context_.run_one_for(std::chrono::milliseconds{100});
-    }
-  }
-  /// Time passes, and what is due in it happens.
-  void pass(Duration duration) {
-    const auto end = clock_->now() + duration;
-    settle();
-    while (const auto next = clock_->next()) {
-      if (*next > end) break;
-      clock_->advance(std::max(*next - clock_->now(), Duration{0}));
-      settle();
-    }
-    clock_->advance(end - clock_->now());
-    settle();
+    EXPECT_TRUE(LoopTest::until(holds)) << "never: " << what;
   }
 
   /// To the next sample, and not beyond it.
   void pass_to_sample() {
     const Duration interval = std::chrono::seconds{10};
-    pass(interval - clock_->now().time_since_epoch() % interval);
+    advance(interval - clock.now().time_since_epoch() % interval);
   }
 
   template <class K>
@@ -187,7 +139,7 @@ class Harness {
   Out call(std::string_view name, const std::string& target, In input = {}) {
     const auto& found = operation(name);
     const api::Call call{
-        .subject = {.name = "ada"}, .target = {found.kind, "shop", target}, .time = clock_->now()};
+        .subject = {.name = "ada"}, .target = {found.kind, "shop", target}, .time = clock.now()};
     return read_stored_node<Out>(run(found.unary(call, write(input))));
   }
   /// A stream of entries; it may go on after this returns.
@@ -205,8 +157,8 @@ class Harness {
                                      LogInput input) {
     auto reading = std::make_shared<Reading>();
     const auto& found = operation(operation_name);
-    api::Call call{.subject = {.name = "ada"}, .target = {found.kind, "shop", target}, .time = clock_->now()};
-    callers_.push_back(std::make_unique<Scope>(context_.get_executor(), "caller"));
+    api::Call call{.subject = {.name = "ada"}, .target = {found.kind, "shop", target}, .time = clock.now()};
+    callers_.push_back(std::make_unique<Scope>(io.get_executor(), "caller"));
     callers_.back()->spawn(
         [](const api::AnyOperation& op, api::Call by, Node in, std::shared_ptr<Reading> out) -> Task<> {
           try {
@@ -254,7 +206,7 @@ class Harness {
     return name;
   }
   void open() {
-    if (!store_) store_ = store::memory::open({.is_cold = is_cold, .clock = clock_.get(), .feed = {}});
+    if (!store_) store_ = store::memory::open({.is_cold = is_cold, .clock = &clock, .feed = {}});
     engine_ = std::make_unique<engine::fake::Fake>(world_);
     run(engine_->start());
     router_ = route::fake::make(proxy_);
@@ -263,14 +215,14 @@ class Harness {
                                                   .engine = *engine_,
                                                   .router = *router_,
                                                   .gate = gate_,
-                                                  .clock = *clock_,
-                                                  .executor = context_.get_executor(),
+                                                  .clock = clock,
+                                                  .executor = io.get_executor(),
                                                   .directory = directory_ / "samples",
                                                   .version = "0.1.0",
                                                   .http = [] { return http::Server::Counts{.requests = 42}; },
                                                   .sample_every = sample_every_});
     api_ = std::make_unique<api::Api>(
-        api::Settings{.store = *store_, .gate = gate_, .clock = *clock_, .version = "0.1.0"});
+        api::Settings{.store = *store_, .gate = gate_, .clock = clock, .version = "0.1.0"});
     observe_->add_operations(*api_);
     observe_->start();
     settle();
@@ -285,8 +237,6 @@ class Harness {
   }
 
   Duration sample_every_;
-  boost::asio::io_context context_{1};
-  std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
   std::filesystem::path directory_;
   engine::fake::World world_;
   route::fake::DataPlane proxy_;

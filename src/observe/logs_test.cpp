@@ -19,7 +19,7 @@ class Logs : public testing::Test {
     second = h.revision(*web, 2);
   }
   void say(const Record& revision, int ordinal, const std::string& text, Duration before = seconds{1}) {
-    h.pass(before);
+    h.advance(before);
     h.world().say(instance(revision, ordinal), text);
   }
   Harness h;
@@ -52,7 +52,7 @@ TEST_F(Logs, ChoosesLines) {
   h.ensure(*second, 2);
   for (int i = 0; i < 10; ++i) say(*second, i % 2, "line " + std::to_string(i));
   say(*first, 0, "GET /x 500");
-  h.pass(seconds{1});  // 11 s after the first line
+  h.advance(seconds{1});  // 11 s after the first line
   struct Case {
     std::string reason;
     LogInput input;

@@ -14,7 +14,7 @@ TEST(LogRetention, KeepsTheLogsOfWhatEndedForAWeek) {
   const auto job = h.create<Job>(
       "web.development.j1",
       {.deployment = "web.development", .revision = "web.development.2", .command = {"migrate"}},
-      {.phase = WorkPhase::Succeeded, .ended = h.clock().now()}, web->uid);
+      {.phase = WorkPhase::Succeeded, .ended = h.clock.now()}, web->uid);
   engine::Workload workload{.component = "job", .environment = "e1", .user_base = 100000, .image = "i1"};
   h.world().behave("job", {.ends_after = Duration{5}, .says = {"migrated"}});
   h.run(h.engine().run_job({.id = job->uid, .workload = workload, .command = {"migrate"}}));
@@ -23,7 +23,7 @@ TEST(LogRetention, KeepsTheLogsOfWhatEndedForAWeek) {
   h.world().say(old->uid + "-0", "old words");
   h.world().say(serving->uid + "-0", "of what serves");
   h.retire(*old);
-  h.put_status<Revision>("web.development.1", {.phase = Revision::Phase::Retired, .ended = h.clock().now()});
+  h.put_status<Revision>("web.development.1", {.phase = Revision::Phase::Retired, .ended = h.clock.now()});
   const auto job_logs = [&] {
     const auto reading = h.read_logs("jobs.logs", job->key.name, {});
     h.until("they end", [&] { return reading->ended; });
@@ -31,10 +31,10 @@ TEST(LogRetention, KeepsTheLogsOfWhatEndedForAWeek) {
   };
   const auto both = std::vector<std::string>{"old words", "of what serves"};
 
-  h.pass(hours{24 * 7} - std::chrono::minutes{15});
+  h.advance(hours{24 * 7} - std::chrono::minutes{15});
   EXPECT_EQ(h.logs("web.development"), both);
   EXPECT_EQ(job_logs(), std::vector<std::string>{"migrated"});
-  h.pass(std::chrono::minutes{30});
+  h.advance(std::chrono::minutes{30});
   EXPECT_EQ(h.logs("web.development"), std::vector<std::string>{"of what serves"});
   EXPECT_EQ(job_logs(), std::vector<std::string>{});
 }

@@ -50,7 +50,7 @@ TEST_F(Status, ComputesCoresSinceTheLastSample) {
   h.pass_to_sample();
   EXPECT_EQ(status().instances[0].cpu, 0) << "it has not been seen for long enough";
   use(0, 12.5, 1);
-  h.pass(seconds{5});
+  h.advance(seconds{5});
   EXPECT_NEAR(status().instances[0].cpu, 0.5, 1e-9);
   EXPECT_NEAR(status().instances[1].cpu, 0, 1e-9);
   use(0, 1, 1);
@@ -62,7 +62,7 @@ TEST_F(Status, ComputesCoresSinceTheLastSample) {
 TEST_F(Status, ShowsTheGoldenSignalsOfTheLastMinute) {
   h.proxy().set_signals(web->uid, {.requests = 1000, .responses = {0, 0, 900, 0, 0, 100}});
   h.proxy().set_signals(web->uid + "p9090", {});
-  h.pass(seconds{300});
+  h.advance(seconds{300});
   h.pass_to_sample();
   h.proxy().set_signals(
       web->uid,
@@ -81,7 +81,7 @@ TEST_F(Status, ShowsTheGoldenSignalsOfTheLastMinute) {
 
 TEST_F(Status, KnowsTheRatesAfterARestart) {
   h.proxy().set_signals(web->uid, {.requests = 1000, .responses = {0, 0, 1000}});
-  h.pass(seconds{100});
+  h.advance(seconds{100});
   h.proxy().set_signals(web->uid, {.requests = 1600, .responses = {0, 0, 1600}});
   h.reopen();
   const auto signals = status().signals;
@@ -91,7 +91,7 @@ TEST_F(Status, KnowsTheRatesAfterARestart) {
 
 TEST_F(Status, AnswersWhenTheProxyDoesNot) {
   h.proxy().set_signals(web->uid, {.requests = 1000});
-  h.pass(seconds{5});
+  h.advance(seconds{5});
   h.proxy().fail_next(Error{Code::Unavailable, "no answer"});
   EXPECT_FALSE(status().signals);
   EXPECT_TRUE(status().signals);

@@ -6,10 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <fstream>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +15,7 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "base/loop_test.hpp"
 #include "image/fake/fake.hpp"
 #include "model/deployment.hpp"
 #include "model/project.hpp"
@@ -29,7 +27,7 @@ namespace tow::pipeline {
 
 using Files = std::map<std::string, std::string>;
 
-class Bench : public testing::Test {
+class Bench : public testing::Test, public LoopTest {
  protected:
   Bench() {
     log::set_level(log::Level::Error);
@@ -76,52 +74,6 @@ class Bench : public testing::Test {
   void restart() {
     crash();
     start();
-  }
-
-  // --- time ---
-  void settle() {
-    io.restart();
-    while (io.poll() > 0) io.restart();
-  }
-  void advance(Duration duration) {
-    settle();
-    const auto end = clock.now() + duration;
-    while (const auto next = clock.next()) {
-      if (*next > end) break;
-      clock.advance(*next - clock.now());
-      settle();
-    }
-    clock.advance(end - clock.now());
-    settle();
-  }
-  bool until(const std::function<bool()>& holds, Duration limit = std::chrono::minutes{30}) {
-    settle();
-    const auto end = clock.now() + limit;
-    while (!holds()) {
-      const auto next = clock.next();
-      if (!next || *next > end) return false;
-      clock.advance(*next - clock.now());
-      settle();
-    }
-    return true;
-  }
-  void run(Task<> task) {
-    bool done = false;
-    std::exception_ptr error;
-    boost::asio::co_spawn(io, std::move(task), [&](std::exception_ptr e) {
-      error = e;
-      done = true;
-    });
-    const bool ended = until([&] { return done; });
-    if (error) std::rethrow_exception(error);
-    if (!ended) throw Error{Code::Timeout, "the call never ended"};
-  }
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> result;
-    run([](Task<T> inner, std::optional<T>& out) -> Task<> { out.emplace(co_await std::move(inner)); }(
-                                                     std::move(task), result));
-    return std::move(*result);
   }
 
   // --- entities ---
@@ -222,8 +174,6 @@ class Bench : public testing::Test {
   }
 
   std::filesystem::path root = std::filesystem::temp_directory_path() / ("towpath-pipeline-" + new_uid());
-  FakeClock clock;
-  boost::asio::io_context io;
   std::unique_ptr<store::Store> store = store::memory::open({.is_cold = &is_cold, .clock = &clock});
   image::fake::FakeImages images{clock};
   std::map<std::string, Files> commits;

@@ -286,10 +286,7 @@ Task<control::Outcome> Pipeline::State::advance_run(Entity<PipelineRun> run) {
     try {
       co_await advance_component(run, *planned, component);
     } catch (const Error& error) {
-      // What a retry cannot mend ends the component; the rest comes again with backoff.
-      if (error.code() != Code::Invalid && error.code() != Code::Unsupported &&
-          error.code() != Code::NotFound && error.code() != Code::FailedPrecondition)
-        throw;
+      if (!is_permanent(error.code())) throw;  // it comes again with backoff
       component.phase = WorkPhase::Failed;
       component.message = error.message();
       for (const auto& fault : error.faults()) component.message += "\n" + describe(fault);

@@ -5,10 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 
 #include "base/log.hpp"
+#include "base/loop_test.hpp"
 #include "image/fake/fake.hpp"
 #include "model/deployment.hpp"
 #include "model/identity.hpp"
@@ -22,7 +21,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
-class RetentionTest : public testing::Test {
+class RetentionTest : public testing::Test, public LoopTest {
  protected:
   RetentionTest() {
     log::set_level(log::Level::Error);
@@ -34,27 +33,6 @@ class RetentionTest : public testing::Test {
   }
   ~RetentionTest() override { run(retention.stop()); }
 
-  void settle() {
-    io.restart();
-    while (io.poll() > 0) io.restart();
-  }
-  void advance(Duration duration) {
-    settle();
-    const auto end = clock.now() + duration;
-    while (const auto next = clock.next()) {
-      if (*next > end) break;
-      clock.advance(*next - clock.now());
-      settle();
-    }
-    clock.advance(end - clock.now());
-    settle();
-  }
-  void run(Task<> task) {
-    std::exception_ptr error;
-    boost::asio::co_spawn(io, std::move(task), [&](std::exception_ptr e) { error = e; });
-    settle();
-    if (error) std::rethrow_exception(error);
-  }
   void commit(store::Transaction transaction) {
     run([](store::Store& all, store::Transaction what) -> Task<> { co_await all.commit(std::move(what)); }(
                                                            *store, std::move(transaction)));
@@ -91,27 +69,16 @@ class RetentionTest : public testing::Test {
     spec.release = fmt::format("web-{}", release);
     create(draft<Revision>("shop", fmt::format("web.development.r{}", revision), spec));
   }
-  CleanOutput clean(bool dry_run = false) {
-    CleanOutput output;
-    run([](Retention& all, bool dry, CleanOutput& out) -> Task<> {
-      const CleanInput input{.dry_run = dry};
-      out = co_await all.clean(input);
-    }(retention, dry_run, output));
-    return output;
-  }
+  CleanOutput clean(bool dry_run = false) { return run(retention.clean({.dry_run = dry_run})); }
   std::vector<std::string> names(const std::string& kind) {
     std::vector<std::string> found;
-    run([](store::Store& all, std::string of, std::vector<std::string>& out) -> Task<> {
-      for (const auto& record : co_await all.query({.filter = {.kind = of}, .limit = 1000}))
-        out.push_back(record->key.name);
-    }(*store, kind, found));
+    for (const auto& record : run(store->query({.filter = {.kind = kind}, .limit = 1000})))
+      found.push_back(record->key.name);
     std::ranges::sort(found);
     return found;
   }
   using Names = std::vector<std::string>;
 
-  FakeClock clock;
-  boost::asio::io_context io;
   std::unique_ptr<store::Store> store = store::memory::open({.is_cold = &is_cold, .clock = &clock});
   image::fake::FakeImages images{clock};
   std::vector<std::string> image_ids;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-
+#include "base/loop_test.hpp"
 #include "engine/contract.hpp"
 #include "engine/fake/fake.hpp"
 
@@ -10,7 +7,7 @@ namespace tow::engine::fake {
 namespace {
 
 /// One thread and a clock that moves only when nothing else is left to do.
-class FakeHarness final : public contract::Harness {
+class FakeHarness final : public contract::Harness, public LoopTest {
  public:
   FakeHarness() { restart_engine(); }
   ~FakeHarness() override {
@@ -27,25 +24,9 @@ class FakeHarness final : public contract::Harness {
     restart_engine();
   }
   void until(const std::string& what, const std::function<bool()>& holds) override {
-    for (int step = 0; step < 2000; ++step) {
-      drain();
-      if (holds()) return;
-      const auto next = clock_->next();
-      if (!next) break;
-      clock_->advance(std::max(*next - clock_->now(), Duration{0}));
-    }
-    FAIL() << "never: " << what;
+    EXPECT_TRUE(LoopTest::until(holds)) << "never: " << what;
   }
-  void run(Task<> task) override {
-    std::exception_ptr failure;
-    bool done = false;
-    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr error) {
-      failure = error;
-      done = true;
-    });
-    until("a call ends", [&] { return done; });
-    if (failure) std::rethrow_exception(failure);
-  }
+  void run(Task<> task) override { LoopTest::run(std::move(task)); }
 
   Workload server() override { return named("server", {.ends_after = std::chrono::hours{1000}}); }
   Workload mute() override { return named("mute", {.never_ready = true}); }
@@ -73,14 +54,7 @@ class FakeHarness final : public contract::Harness {
     w.ports = {{.name = "http", .port = 8080}};
     return w;
   }
-  void drain() {
-    context_.restart();
-    while (context_.poll() > 0) context_.restart();
-  }
-
-  boost::asio::io_context context_;
-  std::shared_ptr<FakeClock> clock_ = std::make_shared<FakeClock>();
-  World world_{context_.get_executor(), clock_};
+  World world_{io.get_executor(), shared_clock()};
   std::unique_ptr<Fake> engine_;
 };
 
