@@ -169,7 +169,11 @@ struct Platform::Parts {
        .missing_configuration =
            [this](const auto&... arguments) { return deployments.missing_configuration(arguments...); }}};
 
-  retention::Retention retention{{.store = *store, .images = *images, .clock = *clock, .executor = executor}};
+  retention::Retention retention{{.store = *store,
+                                  .images = *images,
+                                  .clock = *clock,
+                                  .executor = executor,
+                                  .pack_repositories = [this] { return source.pack(); }}};
   observe::Observe observe{{.store = *store,
                             .engine = *engine,
                             .router = *router,

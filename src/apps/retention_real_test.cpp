@@ -70,7 +70,8 @@ TEST_F(CleanUp, ImagesThatNothingNamesLeaveTheDisk) {
     retention::Retention retention{{.store = *self.store_,
                                     .images = *self.images_,
                                     .clock = self.clock_,
-                                    .executor = co_await boost::asio::this_coro::executor}};
+                                    .executor = co_await boost::asio::this_coro::executor,
+                                    .pack_repositories = []() -> Task<> { co_return; }}};
     const CleanInput input{};
     co_return co_await retention.clean(input);
   }(*this));

@@ -165,8 +165,10 @@ struct Retention::State {
     co_await part(output, "builds", [&] { return erase_all(store, choice.builds); });
     co_await part(output, "events", [&] { return erase_all(store, events); });
     co_await part(output, "history", [&] { return store.compact(output.history); });
+    const bool all_erased = output.notes.empty();
+    co_await part(output, "repositories", settings.pack_repositories);
     // What could not be erased still names its image.
-    if (!output.notes.empty()) co_return output;
+    if (!all_erased) co_return output;
     co_await part(output, "images", [&]() -> Task<> {
       const auto left = choose(co_await take_inventory(store), policy, now);
       output.images = co_await settings.images.collect(left.images);

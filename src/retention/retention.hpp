@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What is kept, and how long: once a day old runs, builds with their logs, releases and events go, the store
-// forgets earlier states, and images that nothing names leave the disk. What is in use, and what a rollback
-// could return to, stays, whatever the settings say.
+// forgets earlier states, repositories are packed, and images that nothing names leave the disk. What is in
+// use, and what a rollback could return to, stays, whatever the settings say.
 //
 // It owns nothing: it erases, and whoever owns an entity clears up behind it (pipeline a build's log).
 // Lifecycle: construct, start(), stop(), destroy. What is given in Settings outlives it. clean() may be
@@ -25,6 +25,7 @@ struct Settings {
   image::Images& images;
   Clock& clock;
   Executor executor;
+  std::function<Task<>()> pack_repositories;
   Duration first = std::chrono::minutes{15};  // after the start, so that nothing is slowed by it
   Duration every = std::chrono::hours{24};
 };

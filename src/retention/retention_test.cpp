@@ -82,7 +82,15 @@ class RetentionTest : public testing::Test, public LoopTest {
   std::unique_ptr<store::Store> store = store::memory::open({.is_cold = &is_cold, .clock = &clock});
   image::fake::FakeImages images{clock};
   std::vector<std::string> image_ids;
-  Retention retention{{.store = *store, .images = images, .clock = clock, .executor = io.get_executor()}};
+  int packed = 0;
+  Retention retention{{.store = *store,
+                       .images = images,
+                       .clock = clock,
+                       .executor = io.get_executor(),
+                       .pack_repositories = [this]() -> Task<> {
+                         ++packed;
+                         co_return;
+                       }}};
 };
 
 TEST_F(RetentionTest, ADayAfterTheirTimeWhatIsOldGoesByItself) {
@@ -96,6 +104,7 @@ TEST_F(RetentionTest, ADayAfterTheirTimeWhatIsOldGoesByItself) {
   EXPECT_EQ(names("Release"), (Names{"web-4", "web-5"}));
   EXPECT_EQ(images.present(), (std::set<std::string>{image_ids[3], image_ids[4]}));
   EXPECT_EQ(names("Event").size(), 5U) << "the trail is kept for a year";
+  EXPECT_EQ(packed, 8) << "once a day";
   advance(hours{24 * 360});
   EXPECT_TRUE(names("Event").empty());
 }

@@ -145,4 +145,12 @@ Task<> Git::checkout(std::string commit, std::filesystem::path directory) const 
   std::filesystem::remove(index);
 }
 
+Task<> Git::pack() const {
+  // Of packs in a geometric progression of sizes each object is written anew but seldom; loose ones are all
+  // taken, whether a branch reaches them or not.
+  auto repack = command({"repack", "-d", "-q", "--geometric=2"});
+  repack.deadline = std::chrono::minutes{30};
+  co_await run_checked(std::move(repack));
+}
+
 }  // namespace tow::source

@@ -36,6 +36,8 @@ class Git {
   Task<std::optional<std::string>> tree_id(std::string commit, std::string path) const;
   /// Writes the files of a commit into a directory that exists and is empty.
   Task<> checkout(std::string commit, std::filesystem::path directory) const;
+  /// Loose objects and small packs become few packs. Loses nothing, reachable or not.
+  Task<> pack() const;
 
   /// The command with this repository and a configuration that no file of the machine changes.
   Command command(std::vector<std::string> arguments) const;

@@ -73,6 +73,29 @@ TEST_F(Pushes, AForcedPushIsARunFromWhatWasThere) {
   EXPECT_EQ(runs(), (Runs{{"main", first}, {"main", other}, {"main", first}}));
 }
 
+TEST_F(Pushes, WhatIsPackedIsAllThereAndNothingIsLoose) {
+  const auto work = repository();
+  const auto first = sure({"rev-parse", "HEAD"}, work);
+  push(work);
+  sure({"commit", "-q", "--amend", "-m", "Otherwise"}, work);
+  push(work, {"--force", "main"});
+  const auto loose = [&] {
+    const auto said = sure({"--git-dir", home().string(), "count-objects"}, work);
+    return said.substr(0, said.find(' '));
+  };
+  EXPECT_NE(loose(), "0");
+  run_blocking(source->pack());
+  EXPECT_EQ(loose(), "0");
+  EXPECT_EQ(sure({"--git-dir", home().string(), "show", "-s", "--format=%s", first}, work), "First")
+      << "no branch reaches it, and a build may";
+  commit(work, "More");
+  EXPECT_EQ(push(work).code, 0);
+  run_blocking(source->pack());
+  EXPECT_EQ(loose(), "0");
+  EXPECT_EQ(git({"clone", "-q", url("reader"), "copy"}, root).code, 0);
+  EXPECT_EQ(sure({"log", "--format=%s"}, root / "copy"), "More\nOtherwise");
+}
+
 TEST_F(Pushes, AnEmptyRepositoryIsClonedAndPushedFrom) {
   const auto said = git({"clone", "-q", url(), "fresh"}, root);
   EXPECT_EQ(said.code, 0) << said.text;

@@ -146,6 +146,21 @@ Task<> Source::ensure_home(const Entity<Repository>& repository) {
   if (!std::filesystem::exists(finished)) throw system_error("rename " + path.string(), error.value());
 }
 
+Task<> Source::pack() {
+  std::exception_ptr failed;
+  for (const auto& record : settings_.store.snapshot()->list({.kind = "Repository"})) {
+    const auto path = home(decode<Repository>(record));
+    if (!std::filesystem::exists(path)) continue;
+    try {
+      co_await Git{path}.pack();
+    } catch (...) {
+      if (is_cancellation(std::current_exception())) throw;
+      if (!failed && std::filesystem::exists(path)) failed = std::current_exception();  // not just destroyed
+    }
+  }
+  if (failed) std::rethrow_exception(failed);
+}
+
 Task<PushedOutput> Source::record_refs(const Entity<Repository>& given, std::string by) {
   PushedOutput output;
   while (true) {

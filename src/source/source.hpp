@@ -47,6 +47,11 @@ class Source {
   /// The repository's own commands, for whoever builds from it. Error{NotFound}.
   Git git(const std::string& project, const std::string& repository) const;
 
+  /// Loose objects and small packs of every repository become few; pushes and fetches go on meanwhile. What
+  /// no branch reaches any more stays, since builds may name it. Throws Error of the first that failed, after
+  /// all.
+  Task<> pack();
+
  private:
   Task<control::Outcome> reconcile_project(Key key);
   Task<control::Outcome> reconcile_repository(Key key);
