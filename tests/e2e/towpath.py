@@ -57,7 +57,8 @@ class Platform:
         os.chmod(self.home, 0o755)
         self.env = {"PATH": os.environ["PATH"], "HOME": self.home, "TOWPATH_SOCKET": self.runtime + "/tow.sock",
                     "TOWPATH_URL": self.url, "LANG": "C.UTF-8", "GIT_AUTHOR_NAME": "Dev", "GIT_AUTHOR_EMAIL": "dev@example.org",
-                    "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org", "GIT_TERMINAL_PROMPT": "0"}
+                    "GIT_COMMITTER_NAME": "Dev", "GIT_COMMITTER_EMAIL": "dev@example.org", "GIT_TERMINAL_PROMPT": "0",
+                    **{name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}}
 
     def start(self, fault=None):
         """Until it answers. With a fault point it may end before."""
