@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "cli/checks.hpp"
@@ -13,6 +14,7 @@ namespace {
 // Options and positionals of these commands; each uses some.
 struct Arguments {
   std::string name;
+  std::vector<std::string> names;
   std::string image;
   std::string release;
   std::string from;
@@ -32,18 +34,17 @@ Task<int> finish(Context& context, const Arguments& arguments, std::string deplo
   co_return co_await context.follow(deployment, generation);
 }
 
-Task<int> deploy(Context& context, Arguments arguments) {
-  const auto name = context.deployment(arguments.name);
+// What is deployed, and with what else.
+Task<DeployOutput> ask(Context& context, const Arguments& arguments, const DeploymentName& name,
+                       std::vector<std::string> with) {
   DeployInput input{.component = name.component,
                     .environment = name.environment,
                     .release = arguments.release,
                     .image = arguments.image};
   input.from = arguments.from;
+  input.with = std::move(with);
   if (!arguments.score.empty()) input.score = parse_yaml(read_file(arguments.score));
-  const int given = !input.release.empty() + !input.image.empty() + !input.from.empty();
-  if (given > 1)
-    throw fail(Code::Invalid, "--image, --release and --from are three ways to say the same; use one");
-  if (given == 0) {
+  if (input.release.empty() && input.image.empty() && input.from.empty()) {
     // Without a word about what: the component's newest release.
     const auto component = co_await context.find<Component>(name.component);
     if (!component || component->status.release.empty())
@@ -55,8 +56,51 @@ Task<int> deploy(Context& context, Arguments arguments) {
                     : !input.from.empty() ? "what runs in " + input.from
                                           : input.release;
   context.output.note(fmt::format("Deploying {} to {} of {}", what, name.text(), context.project()));
-  const auto output = co_await context.call<DeployOutput>("deployments.deploy", {}, input);
-  co_return co_await finish(context, arguments, output.deployment, output.generation);
+  co_return co_await context.call<DeployOutput>("deployments.deploy", {}, input);
+}
+
+// Each after those that it depends on.
+Task<std::vector<DeploymentName>> in_order(Context& context, std::vector<DeploymentName> names) {
+  std::map<std::string, std::vector<std::string>> depends_on;
+  for (const auto& name : names)
+    if (const auto component = co_await context.find<Component>(name.component))
+      depends_on[name.component] = component->spec.depends_on;
+  std::vector<DeploymentName> ordered;
+  while (!names.empty()) {
+    const auto free = std::ranges::find_if(names, [&](const auto& one) {
+      return std::ranges::none_of(depends_on[one.component], [&](const auto& other) {
+        return std::ranges::find(names, other, &DeploymentName::component) != names.end();
+      });
+    });
+    const auto next = free == names.end() ? names.begin() : free;  // a circle over several repositories
+    ordered.push_back(*next);
+    names.erase(next);
+  }
+  co_return ordered;
+}
+
+Task<int> deploy(Context& context, Arguments arguments) {
+  if (!arguments.release.empty() + !arguments.image.empty() + !arguments.from.empty() > 1)
+    throw fail(Code::Invalid, "--image, --release and --from are three ways to say the same; use one");
+  if (arguments.names.empty()) arguments.names.emplace_back();
+  std::vector<DeploymentName> names;
+  for (const auto& each : arguments.names) {
+    const auto name = context.deployment(each);
+    if (std::ranges::find(names, name.text(), &DeploymentName::text) == names.end()) names.push_back(name);
+  }
+  if (names.size() > 1 && (!arguments.release.empty() || !arguments.image.empty()))
+    throw fail(Code::Invalid, "--image and --release say what one component is; name one");
+  names = co_await in_order(context, std::move(names));
+  std::vector<std::string> with;
+  std::vector<DeployOutput> asked;
+  for (const auto& name : names) {
+    asked.push_back(co_await ask(context, arguments, name, with));
+    with.push_back(name.component);
+  }
+  int code = kOk;
+  for (const auto& each : asked)
+    code = std::max(code, co_await finish(context, arguments, each.deployment, each.generation));
+  co_return code;
 }
 
 bool is_number(const std::string& text) {
@@ -244,7 +288,8 @@ void add_deployments(CLI::App& app, Context& context) {
     auto a = make();
     auto* command =
         add(app, context, "deploy", "Deploy without git: an image, or a release that exists", deploy, a);
-    command->add_option("COMPONENT", a->name, "COMPONENT[.ENVIRONMENT]");
+    command->add_option("COMPONENT", a->names,
+                        "COMPONENT[.ENVIRONMENT]; several are deployed in the order of their dependsOn");
     command->add_option("--image", a->image, "Reference of an image");
     command->add_option("--release", a->release, "Name of a release; without it, the component's newest");
     command->add_option("--from", a->from, "Environment whose release is taken");

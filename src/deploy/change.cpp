@@ -106,6 +106,7 @@ Task<RollbackOutput> Core::roll_back(api::Call call, RollbackInput input) {
     spec.restarted = chosen->spec.restarted;
     spec.restored = Restored{.revision = chosen->spec.number,
                              .since = restored_since(*view, deployment, chosen->spec, now())};
+    spec.next.reset();
     spec.hold = spec.hold || input.hold;
     spec.cause = "rollback";
   };

@@ -7,6 +7,7 @@
 #include "base/fault.hpp"
 #include "base/log.hpp"
 #include "deploy/names.hpp"
+#include "deploy/order.hpp"
 #include "deploy/pass.hpp"
 #include "deploy/teardown.hpp"
 
@@ -125,7 +126,8 @@ void Pass::look_again(Duration after) {
 
 void Pass::note_waiting() {
   const std::lock_guard lock{core_.mutex};
-  if (target_.waits)
+  const auto& next = deployment_.spec.next;
+  if (target_.waits || (next && next->refused.empty()))
     core_.waiting.insert(deployment_.key());
   else
     core_.waiting.erase(deployment_.key());
@@ -315,6 +317,7 @@ Deployment::Status Pass::status() {
   made.urls = urls_;
   made.address = memory_.address;
   made.rollout = rollout_status();
+  tell_of_next(*core_.snapshot(), deployment_, made);
   return made;
 }
 
@@ -388,7 +391,8 @@ Task<control::Outcome> Core::reconcile_deployment(Key id) {
     co_return control::Outcome{};  // it goes, too
   }
   if (decode<Project>(project).status.user_base == 0)
-    co_return control::Outcome{};  // its controller sees to it
+    co_return control::Outcome{};                                             // its controller sees to it
+  if (co_await deploy_next(*this, deployment)) co_return control::Outcome{};  // told of by the store
   Pass pass{*this, std::move(deployment), decode<Environment>(environment)};
   co_return co_await pass.run();
 }

@@ -5,6 +5,7 @@
 #include "base/ids.hpp"
 #include "deploy/change.hpp"
 #include "deploy/names.hpp"
+#include "deploy/order.hpp"
 #include "deploy/planning.hpp"
 #include "deploy/target.hpp"
 #include "deploy/workload.hpp"
@@ -153,6 +154,7 @@ Deployment::Spec wanted_spec(const DeployInput& input, const Chosen& chosen,
     spec.overrides = said.overrides;
   if (spec.overrides.map() && spec.overrides.map()->empty()) spec.overrides = {};
   spec.restored.reset();
+  spec.next.reset();
   if (!push) spec.hold = false;
   spec.cause = input.cause;
   spec.by = call.subject.name;
@@ -235,6 +237,8 @@ Task<DeployOutput> Core::deploy(api::Call call, DeployInput input) {
     if (view->get(id)) before = need_deployment(*view, id);
     auto spec = wanted_spec(input, chosen, before, call);
     co_await check(*this, project, environment, chosen, spec, before);
+    if (auto next = in_order(*view, call, input, chosen.name, chosen.release.depends_on))
+      spec = waiting_spec(input, before, std::move(*next));
 
     store::Transaction transaction;
     const auto release = key<Release>(project, chosen.name);

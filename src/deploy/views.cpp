@@ -127,6 +127,10 @@ Task<> Core::follow(api::Call call, FollowInput input, std::function<Task<>(cons
              .phase = status.phase == Deployment::Phase::Healthy ? WorkPhase::Succeeded : WorkPhase::Failed});
         co_return;
       }
+      if (status.waits_for_person) {
+        co_await sink({.source = source, .text = std::move(line), .phase = WorkPhase::Succeeded});
+        co_return;
+      }
       if (status.rollout && status.rollout->waiting) {  // for a person, who may come tomorrow
         co_await sink({.source = source,
                        .text = fmt::format("{}; tow rollout continue {} goes on", line, deployment.name()),

@@ -45,6 +45,7 @@ struct Release {
     std::string root;
     std::map<std::string, std::string> files;
     std::optional<std::map<std::string, EnvironmentSetting>> settings;
+    std::vector<std::string> depends_on;
     std::string by;
   };
   using Status = Nothing;
@@ -66,6 +67,7 @@ constexpr auto fields(Of<Release::Spec>) {
       field("settings", &S::settings,
             "What towpath.yaml says of its component, by environment, in the newest commit of this content; "
             "absent: it came without one."),
+      field("dependsOn", &S::depends_on, "Components that are live before this is deployed, where both are."),
       field("by", &S::by, "Who made it."),
   };
 }
@@ -139,6 +141,38 @@ constexpr auto fields(Of<Lock>) {
   };
 }
 
+/// A component, and the release of it that is to be live first.
+struct Awaited {
+  std::string component;
+  std::string release;
+};
+constexpr auto fields(Of<Awaited>) {
+  return std::tuple{
+      field("component", &Awaited::component, "Which component, in the same environment.", required),
+      field("release", &Awaited::release, "Which release of it.", required),
+  };
+}
+
+/// What is deployed when others have finished theirs. Until then all else of the spec holds, and it is what
+/// runs.
+struct NextDeployment {
+  std::string release;
+  Node input;
+  std::string by;
+  std::vector<Awaited> after;
+  std::string refused;
+};
+constexpr auto fields(Of<NextDeployment>) {
+  using S = NextDeployment;
+  return std::tuple{
+      field("release", &S::release, "What is deployed then.", required),
+      field("input", &S::input, "As it was asked for: input of deployments.deploy.", required),
+      field("by", &S::by, "Who asked for it."),
+      field("after", &S::after, "What is live before.", required),
+      field("refused", &S::refused, "Why it is not deployed any more; empty: it waits."),
+  };
+}
+
 /// How far a rollout in steps is. Recorded, so that it goes on in the middle of a step after a restart.
 struct RolloutStatus {
   int revision = 0;
@@ -189,6 +223,7 @@ struct Deployment {
     bool hold = false;
     std::optional<Lock> lock;
     std::optional<RolloutOrder> rollout;
+    std::optional<NextDeployment> next;
     std::string cause;
     std::string by;
   };
@@ -204,6 +239,8 @@ struct Deployment {
     std::vector<std::string> urls;
     std::string address;
     std::optional<RolloutStatus> rollout;
+    std::vector<std::string> waits_for;
+    bool waits_for_person = false;
   };
 };
 constexpr auto names(Of<Deployment::Phase>) {
@@ -228,6 +265,7 @@ constexpr auto fields(Of<Deployment::Spec>) {
       field("hold", &S::hold, "Pushes are refused."),
       field("lock", &S::lock, "Nothing is deployed while it is there."),
       field("rollout", &S::rollout, "What a person said of a rollout."),
+      field("next", &S::next, "What is deployed when others have finished theirs."),
       field("cause", &S::cause, "Why it was last changed: \"push\", \"rollback\", …"),
       field("by", &S::by, "Who changed it last."),
   };
@@ -246,6 +284,8 @@ constexpr auto fields(Of<Deployment::Status>) {
       field("urls", &S::urls, "Where it can be reached from outside."),
       field("address", &S::address, "Its stable address inside the environment."),
       field("rollout", &S::rollout, "The rollout that is under way; absent: none is."),
+      field("waitsFor", &S::waits_for, "Components that have to be live before what is next is deployed."),
+      field("waitsForPerson", &S::waits_for_person, "… and one of them goes on when somebody continues it."),
   };
 }
 

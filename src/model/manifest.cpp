@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/manifest.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/ids.hpp"
@@ -17,6 +19,8 @@ constexpr auto fields(Of<Component>) {
       field("containerfile", &Component::containerfile,
             "Its Containerfile; when absent, one in its folder, else one is made from what is found there."),
       field("buildArgs", &Component::build_args, "Build arguments."),
+      field("dependsOn", &Component::depends_on,
+            "Components of this repository: its deployment begins when theirs, of the same push, are live."),
   };
 }
 constexpr auto fields(Of<Job>) {
@@ -111,6 +115,48 @@ void check_components(Document& document, Reading& reading) {
       reading.fault_at(component.key_at,
                        fmt::format("has the Score document of \"{}\", {}; two components need two",
                                    other->second, other->first));
+  }
+}
+
+// The components from `from` over what each depends on, back to `from`; empty when nothing leads back.
+std::vector<std::string> cycle_from(const Document& document, const std::string& from) {
+  std::map<std::string, std::string> reached_from{{from, {}}};
+  std::vector<std::string> open{from};
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    const auto found = document.components.find(open[i]);
+    if (found == document.components.end()) continue;
+    for (const auto& next : found->second->depends_on) {
+      if (*next == from) {
+        std::vector<std::string> path{from};
+        for (auto at = open[i]; !at.empty(); at = reached_from.at(at)) path.push_back(at);
+        std::ranges::reverse(path);
+        return path;
+      }
+      if (reached_from.try_emplace(*next, open[i]).second) open.push_back(*next);
+    }
+  }
+  return {};
+}
+
+// Every name exists, and none leads back to itself.
+void check_dependencies(const Document& document, Reading& reading) {
+  const auto known = keys_of(document.components);
+  std::set<std::set<std::string>> told;
+  auto step = reading.into("components");
+  for (const auto& [name, component] : in_place(document.components)) {
+    auto inner = reading.into(name);
+    auto key = reading.into("dependsOn");
+    const auto& all = (*component)->depends_on;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      auto index = reading.into(i);
+      if (!document.components.contains(*all[i]))
+        reading.fault_at(all[i].at,
+                         fmt::format("there is no component \"{}\" in this repository; it has {}{}", *all[i],
+                                     list_of(known), suggestion(*all[i], known)));
+    }
+    const auto path = cycle_from(document, name);
+    if (!path.empty() && told.insert({path.begin(), path.end()}).second)
+      reading.fault_at(all.front().at, fmt::format("leads back to itself: {}", fmt::join(path, " → ")));
   }
 }
 
@@ -214,6 +260,7 @@ Document read(const Node& node) {
                 fmt::format("more than {} components or environments are not supported", kMost));
   } else if (node.map()) {
     check_components(document, reading);
+    check_dependencies(document, reading);
     check_environments(document, reading);
     if (!document.components.empty()) {
       const auto known = keys_of(document.components);

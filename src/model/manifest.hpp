@@ -27,6 +27,7 @@ struct Component {
   std::optional<Text> score;          // its Score document; PATH/score.yaml when absent
   std::optional<Text> containerfile;  // found or made in its folder when absent
   std::map<std::string, std::string> build_args;
+  std::vector<Text> depends_on;  // components of this repository that are live before it is deployed
 };
 
 struct Job {

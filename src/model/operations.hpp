@@ -24,6 +24,7 @@ struct DeployInput {
   std::optional<Strategy> strategy;  // environment, else as they are
   std::optional<Hooks> hooks;
   Node overrides;
+  std::vector<std::string> with;
   std::string cause = "deploy";
 };
 constexpr auto fields(Of<DeployInput>) {
@@ -39,6 +40,10 @@ constexpr auto fields(Of<DeployInput>) {
       field("strategy", &S::strategy, "How the new revision replaces the old one."),
       field("hooks", &S::hooks, "Commands around the new revision."),
       field("overrides", &S::overrides, "Merged over the Score document."),
+      field(
+          "with", &S::with,
+          "Components that are deployed along with it, and were asked for before: it waits for those of them "
+          "that its release depends on."),
       field("cause", &S::cause, "\"push\" or \"deploy\"."),
   };
 }

@@ -69,6 +69,7 @@ struct Component {
     std::string path;
     std::vector<std::string> watch;
     bool inferred = false;
+    std::vector<std::string> depends_on;
   };
   struct Status {
     std::string release;
@@ -81,6 +82,7 @@ constexpr auto fields(Of<Component::Spec>) {
       field("path", &S::path, "Its folder in the repository; empty: the whole."),
       field("watch", &S::watch, "Paths whose change rebuilds it; empty: its own folder."),
       field("inferred", &S::inferred, "It has no Score document of its own."),
+      field("dependsOn", &S::depends_on, "Components that are live before it is deployed, where both are."),
   };
 }
 constexpr auto fields(Of<Component::Status>) {

@@ -111,6 +111,9 @@ Task<> Pipeline::State::follow_run(api::Call call, FollowInput, std::function<Ta
               co_await say(name, fmt::format("tow rollout continue {} goes on", deployment.name()),
                            component.phase);
               before.ended = true;
+            } else if (component.phase == WorkPhase::Succeeded && deployment.status.waits_for_person) {
+              co_await say(name, deployment.status.message, component.phase);
+              before.ended = true;
             } else if (component.phase == WorkPhase::Succeeded) {
               std::string urls;
               for (const auto& url : deployment.status.urls) urls += " " + url;

@@ -221,6 +221,53 @@ TEST_F(Runs, ADeploymentThatFailsFailsItsRunWithTheReason) {
   EXPECT_EQ(status.components[0].message, "it exited with 7");
 }
 
+Files ordered() {
+  auto files = shop();
+  files["towpath.yaml"] =
+      "apiVersion: towpath.dev/v1\ncomponents:\n  web: { path: web }\n  aid: { path: aid, dependsOn: [web] "
+      "}\n";
+  files["aid/score.yaml"] = score_of("aid");
+  files["aid/index.html"] = "aid";
+  return files;
+}
+
+TEST_F(Runs, WhatDependsOnAnotherIsAskedForAfterItThoughItIsBuiltBefore) {
+  const auto run = push_files(ordered());
+  EXPECT_EQ(until_ended(run).phase, WorkPhase::Succeeded);
+  ASSERT_EQ(deployed.size(), 2U);
+  EXPECT_EQ(deployed[0].component, "web");
+  EXPECT_EQ(deployed[1].component, "aid");
+  EXPECT_EQ(deployed[1].with, std::vector<std::string>{"web"});
+  EXPECT_EQ(get<Component>("aid").spec.depends_on, std::vector<std::string>{"web"});
+  EXPECT_EQ(get<Release>(deployed[1].release).spec.depends_on, std::vector<std::string>{"web"});
+}
+
+TEST_F(Runs, WhatDependsOnWhatWasNotBuiltIsNotDeployed) {
+  until_ended(push_files(ordered()));
+  deployed.clear();
+  images.fail_builds(Error{Code::Invalid, "step 3 failed"});
+  auto files = ordered();
+  files["web/index.html"] = "changed";
+  const auto status = until_ended(push_files(files));
+  EXPECT_EQ(status.phase, WorkPhase::Failed);
+  EXPECT_EQ(status.components.at(0).component, "aid");
+  EXPECT_EQ(status.components.at(0).message, "not deployed: web, which it depends on, failed");
+  EXPECT_TRUE(deployed.empty());
+}
+
+TEST_F(Runs, AChangeOfTheOrderAloneMakesNoOtherReleaseAndCounts) {
+  until_ended(push_files(ordered()));
+  const auto before = deployed.at(1).release;
+  auto files = ordered();
+  files["towpath.yaml"] =
+      "apiVersion: towpath.dev/v1\ncomponents:\n  web: { path: web, dependsOn: [aid] }\n  aid: { path: aid "
+      "}\n";
+  until_ended(push_files(files));
+  EXPECT_EQ(deployed.at(2).component, "aid");
+  EXPECT_EQ(deployed.at(2).release, before);
+  EXPECT_TRUE(get<Release>(before).spec.depends_on.empty());
+}
+
 TEST_F(Runs, TheOlderOfTwoPushesIsNeverDeployedLast) {
   images.take(std::chrono::seconds{10});
   Files files = shop();

@@ -37,11 +37,13 @@ std::map<std::string, EnvironmentSetting> settings_of(const manifest::Document& 
 }
 
 // A commit that changes towpath.yaml alone makes no other release, but says anew how this one is run.
-Task<> update_settings(store::Store& store, Key id, std::map<std::string, EnvironmentSetting> settings) {
+Task<> update_settings(store::Store& store, Key id, std::map<std::string, EnvironmentSetting> settings,
+                       std::vector<std::string> depends_on) {
   const auto record = co_await store.find(id);
   if (!record) co_return;
   auto release = decode<Release>(record).spec;
   release.settings = std::move(settings);
+  release.depends_on = std::move(depends_on);
   auto text = encode_spec<Release>(release);
   if (text == record->spec) co_return;
   store::Transaction transaction;
@@ -59,6 +61,29 @@ std::string release_name(const std::string& component, const std::string& inputs
 std::string image_of(const score::Document& document) {
   for (const auto& [name, container] : document.containers) return container->image.value;
   return {};
+}
+
+std::vector<std::string> dependencies_of(const PlannedComponent& planned) {
+  std::vector<std::string> names;
+  for (const auto& each : planned.settings.depends_on) names.push_back(each.value);
+  return names;
+}
+
+// Whether those that it depends on have been asked for; what has failed before that ends it, too.
+bool is_its_turn(const std::vector<ComponentRun>& all, const PlannedComponent& planned,
+                 ComponentRun& component) {
+  bool turn = true;
+  for (const auto& name : dependencies_of(planned)) {
+    const auto found = std::ranges::find(all, name, &ComponentRun::component);
+    if (found == all.end() || !found->deployment.empty()) continue;
+    turn = false;
+    if (!ended(found->phase)) continue;
+    component.phase = found->phase;
+    component.message = fmt::format("not deployed: {}, which it depends on, {}", name,
+                                    found->phase == WorkPhase::Cancelled ? "was cancelled" : "failed");
+    return false;
+  }
+  return turn;
 }
 
 std::string superseded_by(const Entity<PipelineRun>& newer) {
@@ -228,6 +253,7 @@ Task<control::Outcome> Pipeline::State::begin_run(Entity<PipelineRun> run) {
                          .watch = {},
                          .inferred = planned.inferred};
     for (const auto& each : planned.settings.watch) spec.watch.push_back(each.value);
+    spec.depends_on = dependencies_of(planned);
     const auto component_key = key<Component>(run.project(), planned.name);
     std::string component_uid;  // of whom the builds are, so that they go with it
     if (const auto known = snapshot->get(component_key)) {
@@ -284,7 +310,7 @@ Task<control::Outcome> Pipeline::State::advance_run(Entity<PipelineRun> run) {
     if (planned == plan.components.end())
       throw fail(Code::Internal, "the run's plan lost {}", component.component);
     try {
-      co_await advance_component(run, *planned, component);
+      co_await advance_component(run, *planned, status.components, component);
     } catch (const Error& error) {
       if (!is_permanent(error.code())) throw;  // it comes again with backoff
       component.phase = WorkPhase::Failed;
@@ -317,13 +343,16 @@ Task<> Pipeline::State::withdraw_build(const Entity<PipelineRun>& run, std::stri
 }
 
 Task<void> Pipeline::State::advance_component(const Entity<PipelineRun>& run, const PlannedComponent& planned,
-                                              ComponentRun& component) {
+                                              const std::vector<ComponentRun>& all, ComponentRun& component) {
   if (component.release.empty() && !co_await make_release(run, planned, component)) co_return;
   if (run.status.environment.empty()) {
     component.phase = WorkPhase::Succeeded;
     co_return;
   }
-  if (component.deployment.empty()) co_await ask_deployment(run, planned, component);
+  if (component.deployment.empty()) {
+    if (!is_its_turn(all, planned, component)) co_return;
+    co_await ask_deployment(run, planned, component);
+  }
   if (!ended(component.phase)) co_await look_at_deployment(run, component);
 }
 
@@ -366,6 +395,7 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   for (const auto& [path, content] : planned.files) release.files[path] = base64(content);
   const auto plan = co_await plan_of(run);
   release.settings = settings_of(plan.manifest, planned.name);
+  release.depends_on = dependencies_of(planned);
 
   component.release = release_name(planned.name, planned.inputs, release.image, release.score, release.files);
   auto record = draft<Release>(run.project(), component.release, release);
@@ -380,7 +410,7 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   const Key id = record.key;
   co_await create_once(settings.store, std::move(record));
   fault_point("pipeline.release-made");
-  co_await update_settings(settings.store, id, *release.settings);
+  co_await update_settings(settings.store, id, *release.settings, release.depends_on);
   store::Transaction transaction;
   transaction.put_status(owner->key, encode_status<Component>({.release = component.release}));
   co_await settings.store.commit(std::move(transaction));
@@ -414,6 +444,8 @@ Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const
   DeployInput input{
       .component = planned.name, .environment = run.status.environment, .release = component.release};
   input.cause = "push";
+  for (const auto& each : plan.components)
+    if (each.name != planned.name) input.with.push_back(each.name);
   input.overrides = Node::Map{};
   if (const auto* setting = setting_of(plan, planned.name)) {
     input.scale = setting->scale;
@@ -444,6 +476,9 @@ Task<void> Pipeline::State::look_at_deployment(const Entity<PipelineRun>& run, C
   const auto& rollout = deployment.status.rollout;
   if (rollout && rollout->waiting && deployment.status.phase == Phase::Progressing) {
     component.phase = WorkPhase::Succeeded;  // the rest is up to a person
+    component.message = deployment.status.message;
+  } else if (deployment.status.waits_for_person) {
+    component.phase = WorkPhase::Succeeded;
     component.message = deployment.status.message;
   } else if (deployment.status.phase == Phase::Healthy) {
     component.phase = WorkPhase::Succeeded;

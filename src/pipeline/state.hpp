@@ -48,7 +48,7 @@ struct Pipeline::State : std::enable_shared_from_this<Pipeline::State> {
   Task<control::Outcome> begin_run(Entity<PipelineRun> run);
   Task<control::Outcome> advance_run(Entity<PipelineRun> run);
   Task<void> advance_component(const Entity<PipelineRun>& run, const PlannedComponent& planned,
-                               ComponentRun& component);
+                               const std::vector<ComponentRun>& all, ComponentRun& component);
   Task<bool> make_release(const Entity<PipelineRun>& run, const PlannedComponent& planned,
                           ComponentRun& component);
   Task<void> ask_deployment(const Entity<PipelineRun>& run, const PlannedComponent& planned,

@@ -64,8 +64,11 @@ Task<Inventory> take_inventory(store::Store& store) {
   const auto name = [&](const RecordPtr& record, const std::string& named) {
     all.named_releases.insert(record->key.project + "/" + named);
   };
-  for (const auto& record : snapshot->list({.kind = std::string{Deployment::kind}}))
-    name(record, decode<Deployment>(record).spec.release);
+  for (const auto& record : snapshot->list({.kind = std::string{Deployment::kind}})) {
+    const auto spec = decode<Deployment>(record).spec;
+    name(record, spec.release);
+    if (spec.next) name(record, spec.next->release);
+  }
   for (const auto& record : snapshot->list({.kind = std::string{Revision::kind}}))
     name(record, decode<Revision>(record).spec.release);
   for (const auto& record : snapshot->list({.kind = std::string{Component::kind}}))
