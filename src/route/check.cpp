@@ -21,10 +21,6 @@ bool consists_of(std::string_view text, std::initializer_list<std::string_view> 
   });
 }
 
-bool is_site_id(std::string_view id) {
-  return !id.empty() && id.size() <= 64 && consists_of(id, {kLower, kDigits});
-}
-
 bool is_server_id(std::string_view id) {
   return !id.empty() && id.size() <= 128 && consists_of(id, {kLower, kDigits, "-"});
 }
@@ -126,9 +122,17 @@ void admit(Server& server, const std::string& path, Faults& faults) {
 
 }  // namespace
 
+bool is_site_id(std::string_view id) {
+  return !id.empty() && id.size() <= 64 && consists_of(id, {kLower, kDigits});
+}
+
 std::string key(const Match& match) {
   if (!match.host.empty()) return match.host + (match.path == "/" ? "/" : match.path + "/");
   return fmt::format("{}:{}", match.address, match.port);
+}
+
+bool is_held(const Site& site) {
+  return site.hold && std::ranges::none_of(site.servers, [](const Server& each) { return each.weight > 0; });
 }
 
 void check_site_id(std::string_view id) {
@@ -161,6 +165,10 @@ Site admitted(Site site) {
     const std::string path = fmt::format("servers[{}]", i);
     admit(site.servers[i], path, faults);
     if (!ids.insert(site.servers[i].id).second) faults.add(path + ".id", "stands there twice");
+  }
+  if (site.hold && (site.hold->limit < Duration{1} || site.hold->limit > std::chrono::minutes{30} ||
+                    site.hold->most < 1 || site.hold->most > 10'000)) {
+    faults.add("hold", "is not for up to 30 minutes and of 1 to 10,000 requests");
   }
   if (site.request_limit < Duration{1} || site.request_limit > std::chrono::hours{24}) {
     faults.add("request_limit", "is not between one millisecond and a day");

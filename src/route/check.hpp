@@ -22,6 +22,7 @@ Site admitted(Site site);
 
 /// Throws Error{Invalid} for what no site or server can be called.
 void check_site_id(std::string_view id);
+bool is_site_id(std::string_view id);
 void check_server_id(std::string_view id);
 
 /// What a match is known by: "shop.localhost/api/" or "10.90.3.7:8080". A request for host and path goes to

@@ -27,6 +27,10 @@ class Subject {
   virtual Server server(const std::string& id, int weight = 100) = 0;
   /// The id of the instance that answers, or the status of an answer by the router itself ("404").
   virtual std::string request(const std::string& host, const std::string& path) = 0;
+  /// The same for one that may be held; "" as long as it is not answered.
+  virtual std::function<std::string()> begin_request(const std::string& host) = 0;
+  /// Tries until `done`, or until nobody would wait any longer; what it last was.
+  virtual bool soon(const std::function<bool()>& done) = 0;
   /// An internal address, and what a request to it meets. Only while the router is started.
   virtual Match internal(int number) = 0;
   virtual std::string request_internal(const Match& to) = 0;

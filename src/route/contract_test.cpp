@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "route/contract.hpp"
 
+#include <algorithm>
 #include <map>
+#include <mutex>
 
 #include "base/error.hpp"
 
@@ -227,6 +229,104 @@ TEST_P(RouterContract, AHostOfASiteThatNobodyAppliedAgainMayBeTaken) {
   subject_->run(subject_->router().settle());
   EXPECT_EQ(subject_->request("web.test", "/"), "b1");
   EXPECT_EQ(subject_->request("also.test", "/"), "404");
+}
+
+// ---- requests that are held
+
+Site sleeper(Subject& subject, int weight = 0, Hold hold = {}) {
+  Site made = site("a", {{.host = "web.test"}, subject.internal(1)}, {});
+  if (weight > 0) made.servers.push_back(subject.server("a1", weight));
+  made.hold = hold;
+  return made;
+}
+
+/// The sites that were told, safe to read while they are.
+class Told {
+ public:
+  std::function<void(const SiteId&)> listener() {
+    return [this](const SiteId& site) {
+      const std::lock_guard lock{mutex_};
+      ++times_[site];
+    };
+  }
+  int times(const SiteId& site) {
+    const std::lock_guard lock{mutex_};
+    return times_[site];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<SiteId, int> times_;
+};
+
+TEST_P(RouterContract, AHeldRequestIsToldAndAnsweredByTheFirstServer) {
+  Told told;
+  subject_->router().observe_held(told.listener());
+  subject_->run(subject_->router().start());
+  subject_->run(subject_->router().apply(sleeper(*subject_)));
+  const auto first = subject_->begin_request("web.test");
+  ASSERT_TRUE(subject_->soon([&] { return told.times("a") > 0; }));
+  EXPECT_EQ(first(), "");
+  subject_->run(subject_->router().apply(sleeper(*subject_, 100)));
+  EXPECT_TRUE(subject_->soon([&] { return first() == "a1"; })) << first();
+  EXPECT_EQ(subject_->request("web.test", "/"), "a1");
+  EXPECT_EQ(subject_->request_internal(subject_->internal(1)), "a1");
+}
+
+TEST_P(RouterContract, ASiteFallsAsleepAndWakesAgainAndAgain) {
+  Told told;
+  subject_->router().observe_held(told.listener());
+  subject_->run(subject_->router().start());
+  for (int round = 1; round <= 3; ++round) {
+    subject_->run(subject_->router().apply(sleeper(*subject_, 100)));
+    EXPECT_EQ(subject_->request("web.test", "/"), "a1");
+    Site drained = sleeper(*subject_, 100);
+    drained.servers[0].weight = 0;  // it drains first
+    subject_->run(subject_->router().apply(drained));
+    subject_->run(subject_->router().apply(sleeper(*subject_)));
+    const auto held = subject_->begin_request("web.test");
+    ASSERT_TRUE(subject_->soon([&] { return told.times("a") >= round; }));
+    subject_->run(subject_->router().apply(sleeper(*subject_, 100)));
+    EXPECT_TRUE(subject_->soon([&] { return held() == "a1"; })) << held();
+  }
+}
+
+TEST_P(RouterContract, NoMoreAreHeldThanMay) {
+  subject_->router().observe_held([](const SiteId&) {});
+  subject_->run(subject_->router().start());
+  subject_->run(subject_->router().apply(sleeper(*subject_, 0, {.most = 2})));
+  std::vector<std::function<std::string()>> all;
+  for (int i = 0; i < 4; ++i) all.push_back(subject_->begin_request("web.test"));
+  const auto count = [&](const std::string& answer) {
+    return std::ranges::count_if(all, [&](const auto& each) { return each() == answer; });
+  };
+  EXPECT_TRUE(subject_->soon([&] { return count("503") == 2; }));
+  subject_->run(subject_->router().apply(sleeper(*subject_, 100)));
+  EXPECT_TRUE(subject_->soon([&] { return count("a1") == 2; }));
+}
+
+TEST_P(RouterContract, WhatIsHeldSurvivesAControlPlane) {
+  subject_->router().observe_held([](const SiteId&) {});
+  subject_->run(subject_->router().start());
+  subject_->run(subject_->router().apply(sleeper(*subject_)));
+  const auto held = subject_->begin_request("web.test");
+  subject_->restart();
+  EXPECT_EQ(held(), "");
+  Told told;
+  subject_->router().observe_held(told.listener());
+  subject_->run(subject_->router().start());
+  EXPECT_TRUE(subject_->soon([&] { return told.times("a") > 0; })) << "the new one is told as well";
+  subject_->run(subject_->router().apply(sleeper(*subject_, 100)));
+  EXPECT_TRUE(subject_->soon([&] { return held() == "a1"; })) << held();
+}
+
+TEST_P(RouterContract, WhatIsHeldForASiteThatGoesIsAnswered) {
+  subject_->router().observe_held([](const SiteId&) {});
+  subject_->run(subject_->router().start());
+  subject_->run(subject_->router().apply(sleeper(*subject_)));
+  const auto held = subject_->begin_request("web.test");
+  subject_->run(subject_->router().remove("a"));
+  EXPECT_TRUE(subject_->soon([&] { return held() == "404"; })) << held();
 }
 
 TEST_P(RouterContract, NothingIsAppliedBeforeStart) {

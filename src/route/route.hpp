@@ -35,13 +35,24 @@ struct Server {
   int weight = 100;  // 0–256, its share among the servers of the site; 0: nothing new, sessions go on
 };
 
+/// Requests wait where a site has no server that takes new ones.
+struct Hold {
+  Duration limit = std::chrono::seconds{30};  // whoever has waited so long is answered 503
+  int most = 200;                             // at once; more are answered 503 without waiting
+  bool operator==(const Hold&) const = default;
+};
+
 struct Site {
   SiteId id;
   std::string title;  // "shop web.development", for the page shown when nothing is ready
   std::vector<Match> matches;
   std::vector<Server> servers;
   Duration request_limit = std::chrono::seconds{60};  // until the first byte of an answer
+  std::optional<Hold> hold;  // nothing: without a server they are answered 503 at once
 };
+
+/// Whether requests to it are held now.
+bool is_held(const Site& site);
 
 /// Counters since the data plane's first start; they never fall.
 struct Signals {
@@ -75,6 +86,9 @@ class Router {
   /// before a reload, and also after the server has left the site. 0 means that it may end.
   virtual Task<std::uint32_t> sessions(SiteId site, std::string server) = 0;
   virtual Task<std::map<SiteId, Signals>> signals() = 0;
+  /// Told of a site when a request for it begins to wait, and then again and again for as long as any waits,
+  /// by whichever control plane is there; must return at once. Called once, before start().
+  virtual void observe_held(std::function<void(const SiteId& site)> listener) = 0;
   /// Of each server that a site has now, since it was last added: what a lost or reloaded data plane counted
   /// before may be missing, so that these can fall.
   virtual Task<std::map<std::string, Signals>> server_signals(SiteId site) = 0;

@@ -16,7 +16,7 @@ bool same(const Server& a, const Server& b) {
 }
 
 bool same(const Site& a, const Site& b) {
-  return a.title == b.title && a.request_limit == b.request_limit &&
+  return a.title == b.title && a.request_limit == b.request_limit && a.hold == b.hold &&
          std::ranges::equal(a.matches, b.matches,
                             [](const Match& x, const Match& y) { return same(x, y); }) &&
          std::ranges::equal(a.servers, b.servers,
@@ -27,6 +27,7 @@ bool same(const Site& a, const Site& b) {
 
 DataPlane::Met DataPlane::take(const SiteId& id) {
   const Site& site = sites_.at(id);
+  if (is_held(site)) return {.status = 0, .site = id};
   Signals& signals = signals_[id];
   ++signals.requests;
   int total = 0;
@@ -51,12 +52,76 @@ DataPlane::Met DataPlane::take(const SiteId& id) {
 }
 
 DataPlane::Met DataPlane::request(std::string_view host, std::string_view path) {
+  Met met;
+  {
+    const std::lock_guard lock{mutex_};
+    met = meet(host, path);
+  }
+  if (met.status == 0) tell(met.site);
+  return met;
+}
+
+void DataPlane::ask(std::string_view host, std::string_view path, std::function<void(const Met&)> done) {
+  Met met;
+  {
+    const std::lock_guard lock{mutex_};
+    met = meet(host, path);
+    if (met.status == 0) {
+      auto& waiting = waiting_[met.site];
+      if (waiting.size() >= static_cast<std::size_t>(sites_.at(met.site).hold->most))
+        met.status = 503;
+      else
+        waiting.push_back(std::exchange(done, nullptr));
+    }
+  }
+  if (met.status == 0) tell(met.site);
+  if (done) done(met);
+}
+
+std::size_t DataPlane::waiting(const SiteId& site) const {
+  const std::lock_guard lock{mutex_};
+  const auto found = waiting_.find(site);
+  return found == waiting_.end() ? 0 : found->second.size();
+}
+
+void DataPlane::tell_again() {
+  std::vector<SiteId> sites;
+  {
+    const std::lock_guard lock{mutex_};
+    for (const auto& [site, waiting] : waiting_)
+      if (!waiting.empty()) sites.push_back(site);
+  }
+  for (const SiteId& site : sites) tell(site);
+}
+
+void DataPlane::tell(const SiteId& site) {
+  std::function<void(const SiteId&)> listener;
+  {
+    const std::lock_guard lock{mutex_};
+    listener = held_;
+  }
+  if (listener) listener(site);
+}
+
+/// What waits for a site that is not held any more is answered.
+void DataPlane::let_go(const SiteId& id) {
+  std::vector<std::pair<std::function<void(const Met&)>, Met>> answered;
+  {
+    const std::lock_guard lock{mutex_};
+    const auto site = sites_.find(id);
+    if (site != sites_.end() && is_held(site->second)) return;
+    for (auto& done : std::exchange(waiting_[id], {}))
+      answered.emplace_back(std::move(done), site == sites_.end() ? Met{} : take(id));
+  }
+  for (auto& [done, met] : answered) done(met);
+}
+
+DataPlane::Met DataPlane::meet(std::string_view host, std::string_view path) {
   std::string wanted{host.substr(0, host.find(':'))};
   std::ranges::transform(wanted, wanted.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   if (wanted.ends_with('.')) wanted.pop_back();
   wanted += path;
   wanted += '/';
-  const std::lock_guard lock{mutex_};
   const std::string* best = nullptr;
   for (const auto& [text, id] : keys_) {
     if (wanted.starts_with(text) && (best == nullptr || best->size() < text.size())) best = &text;
@@ -65,9 +130,14 @@ DataPlane::Met DataPlane::request(std::string_view host, std::string_view path) 
 }
 
 DataPlane::Met DataPlane::request_internal(std::string_view address, std::uint16_t port) {
-  const std::lock_guard lock{mutex_};
-  const auto found = keys_.find(fmt::format("{}:{}", address, port));
-  return found == keys_.end() ? Met{} : take(found->second);
+  Met met;
+  {
+    const std::lock_guard lock{mutex_};
+    const auto found = keys_.find(fmt::format("{}:{}", address, port));
+    if (found != keys_.end()) met = take(found->second);
+  }
+  if (met.status == 0) tell(met.site);
+  return met;
 }
 
 std::optional<Site> DataPlane::site(const SiteId& id) const {
@@ -120,10 +190,12 @@ class FakeRouter final : public Router {
     co_await begin("start", {});
     const std::lock_guard lock{plane_.mutex_};
     started_ = true;
+    plane_.held_ = held_;
   }
 
   Task<> stop() override {
     const std::lock_guard lock{plane_.mutex_};
+    if (started_) plane_.held_ = nullptr;
     started_ = false;
     co_return;
   }
@@ -142,7 +214,13 @@ class FakeRouter final : public Router {
 
   Task<> apply(Site wanted) override {
     Site site = admitted(std::move(wanted));
-    co_await begin("apply", site.id);
+    const SiteId id = site.id;
+    co_await begin("apply", id);
+    put(std::move(site));
+    plane_.let_go(id);
+  }
+
+  void put(Site site) {
     const std::lock_guard lock{plane_.mutex_};
     require_start();
     for (const Match& match : site.matches) {
@@ -165,10 +243,15 @@ class FakeRouter final : public Router {
   Task<> remove(SiteId site) override {
     check_site_id(site);
     co_await begin("remove", site);
-    const std::lock_guard lock{plane_.mutex_};
-    require_start();
-    drop(site);
+    {
+      const std::lock_guard lock{plane_.mutex_};
+      require_start();
+      drop(site);
+    }
+    plane_.let_go(site);
   }
+
+  void observe_held(std::function<void(const SiteId&)> listener) override { held_ = std::move(listener); }
 
   Task<std::uint32_t> sessions(SiteId site, std::string server) override {
     check_site_id(site);
@@ -235,6 +318,7 @@ class FakeRouter final : public Router {
   bool started_ = false;  // these, too, under the data plane's mutex
   bool settled_ = false;
   std::set<SiteId> applied_;
+  std::function<void(const SiteId&)> held_;
 };
 
 std::unique_ptr<Router> make(DataPlane& data_plane) { return std::make_unique<FakeRouter>(data_plane); }

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "route/route.hpp"
@@ -23,7 +24,8 @@ namespace tow::route::fake {
 class DataPlane {
  public:
   /// What a request meets: 200 and the server that takes it, 404 when nothing leads there, 503 when nothing
-  /// is ready. Servers take turns by weight; requests are counted in the site's signals.
+  /// is ready, 0 where it would be held (which is told, but nobody waits). Servers take turns by weight;
+  /// requests are counted in the site's signals.
   struct Met {
     int status = 404;
     SiteId site;
@@ -31,6 +33,12 @@ class DataPlane {
   };
   Met request(std::string_view host, std::string_view path = "/");
   Met request_internal(std::string_view address, std::uint16_t port);
+  /// The same for one that waits where it is held: `done` is called when it is answered, now or later.
+  void ask(std::string_view host, std::string_view path, std::function<void(const Met&)> done);
+  /// How many wait for a site. What waits never gives up by itself.
+  std::size_t waiting(const SiteId& site) const;
+  /// As HAProxy does again and again: tells of all for which somebody waits.
+  void tell_again();
 
   std::optional<Site> site(const SiteId& id) const;
   std::map<SiteId, Site> sites() const;
@@ -52,7 +60,10 @@ class DataPlane {
 
  private:
   friend class FakeRouter;
+  Met meet(std::string_view host, std::string_view path);
   Met take(const SiteId& id);
+  void tell(const SiteId& site);
+  void let_go(const SiteId& site);
 
   mutable std::mutex mutex_;
   std::map<SiteId, Site> sites_;
@@ -61,6 +72,8 @@ class DataPlane {
   std::map<std::pair<SiteId, std::string>, std::uint32_t> sessions_;
   std::map<SiteId, Signals> signals_;
   std::map<std::string, Signals> server_signals_;  // by server
+  std::map<SiteId, std::vector<std::function<void(const Met&)>>> waiting_;
+  std::function<void(const SiteId&)> held_;  // of the router that is started
   Hook hook_;
   std::optional<Error> failure_;
   int failures_ = 0;

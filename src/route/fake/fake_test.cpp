@@ -23,6 +23,15 @@ class FakeSubject final : public contract::Subject {
   std::string request(const std::string& host, const std::string& path) override {
     return shown(plane_.request(host, path.substr(0, path.find('?'))));
   }
+  std::function<std::string()> begin_request(const std::string& host) override {
+    const auto answer = std::make_shared<std::string>();
+    plane_.ask(host, "/", [answer](const DataPlane::Met& met) { *answer = shown(met); });
+    return [answer] { return *answer; };
+  }
+  bool soon(const std::function<bool()>& done) override {
+    plane_.tell_again();
+    return done();
+  }
   Match internal(int number) override { return {.address = "10.90.3." + std::to_string(number), .port = 80}; }
   std::string request_internal(const Match& to) override {
     return shown(plane_.request_internal(to.address, to.port));

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <future>
+
 #include "route/haproxy/lab.hpp"
 
 namespace tow::route::haproxy {
@@ -23,6 +25,18 @@ class HaproxySubject final : public contract::Subject {
   std::string request(const std::string& host, const std::string& path) override {
     return shown(lab::get(proxied_.port(), host, path));
   }
+
+  std::function<std::string()> begin_request(const std::string& host) override {
+    const auto answer = std::make_shared<std::future<lab::Answer>>(
+        std::async(std::launch::async, [port = proxied_.port(), host] { return lab::get(port, host); }));
+    const auto seen = std::make_shared<std::string>();
+    return [answer, seen] {
+      if (seen->empty() && answer->wait_for(std::chrono::seconds{0}) == std::future_status::ready)
+        *seen = shown(answer->get());
+      return *seen;
+    };
+  }
+  bool soon(const std::function<bool()>& done) override { return lab::soon(done); }
 
   // Without a redirect the original destination is where the client connects to.
   Match internal(int number) override {

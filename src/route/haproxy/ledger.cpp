@@ -54,13 +54,17 @@ Ledger::Read Ledger::read(const Answers& answers) {
     const auto backend = number ? found.find(*number) : found.end();
     return backend == found.end() ? nullptr : &backend->second;
   };
-  const auto add = [&](const std::string& name, std::optional<Match> match) {
+  const auto held = entries(answers.asleep);
+  const std::map<std::string, std::string> asleep{held.begin(), held.end()};
+  const auto add = [&](const std::string& text, std::string name, std::optional<Match> match) {
+    if (const auto waits = asleep.find(text); is_hold_backend(name) && waits != asleep.end())
+      name = waits->second;
     Backend* backend = backend_called(name);
     out.sound &= backend != nullptr && match.has_value();
     if (backend != nullptr && match) backend->site.matches.push_back(std::move(*match));
   };
-  for (const auto& [text, name] : entries(answers.routes)) add(name, match_of_route(text));
-  for (const auto& [text, name] : entries(answers.internal)) add(name, match_of_internal(text));
+  for (const auto& [text, name] : entries(answers.routes)) add(text, name, match_of_route(text));
+  for (const auto& [text, name] : entries(answers.internal)) add(text, name, match_of_internal(text));
   for (ServerState& state : haproxy::servers(answers.servers)) {
     Backend* backend = backend_called(state.backend);
     if (backend == nullptr) continue;  // of a spare one, or of another kind

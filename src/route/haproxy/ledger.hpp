@@ -18,10 +18,10 @@ namespace tow::route::haproxy {
 
 class Ledger {
  public:
-  /// What HAProxy was asked: "show backend", "show map" of sites, of routes and of internal addresses, "show
-  /// servers state". `sound` is false when something in it is not ours and was left out.
+  /// What HAProxy was asked: "show backend", "show map" of sites, of routes, of internal addresses and of what
+  /// is asleep, "show servers state". `sound` is false when something in it is not ours and was left out.
   struct Answers {
-    std::string backends, sites, routes, internal, servers;
+    std::string backends, sites, routes, internal, asleep, servers;
   };
   struct Read;
   static Read read(const Answers& answers);

@@ -68,7 +68,8 @@ h1 {{ font-size: 1.4rem }}
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> pages(std::string_view hint, std::string_view title) {
+std::vector<std::pair<std::string, std::string>> pages(std::string_view hint, std::string_view title,
+                                                       std::string_view held) {
   return {
       {"unknown.html",
        html(
@@ -91,6 +92,12 @@ std::vector<std::pair<std::string, std::string>> pages(std::string_view hint, st
       {"503.txt", fmt::format("{} does not take connections: its instances are starting or have ended.\n"
                               "tow status says which.\n",
                               title)},
+      {"late.txt", fmt::format("{} sleeps, and was not ready in the time that a request may wait for it.\n"
+                               "tow status says why.\n",
+                               held)},
+      {"crowded.txt", fmt::format("{} is being woken, and as many requests as may wait for it do already.\n"
+                                  "Try again in a moment.\n",
+                                  held)},
       {"504.txt", fmt::format("{} took too long to answer.\ntow logs shows what it said.\n", title)},
   };
 }

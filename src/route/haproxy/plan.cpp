@@ -81,6 +81,40 @@ Change plan_apply(const std::filesystem::path& directory, int number, const Back
       say(out, "set server {}/{} addr {} port {}", name, server.id, server.address, server.port);
     }
   }
+  const auto old_keys = before.leaving ? std::map<std::string, const Match*>{} : keys(before.site);
+  const auto new_keys = keys(site);
+  const bool was_held = !before.site.id.empty() && !before.leaving && is_held(before.site);
+  const bool held = is_held(site);
+  // Whoever is sent to wait finds out for what; so that is there before, and goes after.
+  if (held) {
+    for (const auto& [text, match] : new_keys) {
+      if (was_held && old_keys.contains(text)) continue;
+      if (!old_keys.contains(text) && routed(text)) say(out, "del map {}/{} {}", files, kAsleep, text);
+      say(out, "add map {}/{} {} {}", files, kAsleep, text, name);
+    }
+  }
+  const auto describe = [&] {
+    if (const std::string description = described(site); before.site.id.empty()) {
+      say(out, "add map {}/{} {} {}", files, kSites, name, argument(description));
+    } else if (before.leaving || described(before.site) != description) {
+      say(out, "set map {}/{} {} {}", files, kSites, name, argument(description));
+    }
+  };
+  const auto lead = [&] {
+    for (const auto& [text, match] : new_keys) {
+      if (old_keys.contains(text) && held == was_held) continue;
+      // From a site that nobody has applied again, and that may be asleep.
+      if (!old_keys.contains(text) && !held && routed(text))
+        say(out, "del map {}/{} {}", files, kAsleep, text);
+      say(out, "{} map {}/{} {} {}", old_keys.contains(text) || routed(text) ? "set" : "add", files,
+          map_of(*match), text, held ? hold_backend(*match) : name);
+    }
+  };
+  // Before the servers go, nobody is sent to them any more.
+  if (held) {
+    describe();
+    lead();
+  }
   // Weights that grow before those that shrink: at no moment has nobody any.
   for (const bool growing : {true, false}) {
     for (const Server& server : site.servers) {
@@ -92,19 +126,21 @@ Change plan_apply(const std::filesystem::path& directory, int number, const Back
     }
   }
 
-  if (const std::string description = described(site); before.site.id.empty()) {
-    say(out, "add map {}/{} {} {}", files, kSites, name, argument(description));
-  } else if (before.leaving || described(before.site) != description) {
-    say(out, "set map {}/{} {} {}", files, kSites, name, argument(description));
-  }
-  const auto old_keys = before.leaving ? std::map<std::string, const Match*>{} : keys(before.site);
-  const auto new_keys = keys(site);
-  for (const auto& [text, match] : new_keys) {
-    if (old_keys.contains(text)) continue;
-    say(out, "{} map {}/{} {} {}", routed(text) ? "set" : "add", files, map_of(*match), text, name);
+  // What waits goes on as soon as the description says so, and then the way leads to the servers.
+  if (!held && was_held) {
+    lead();
+    describe();
+  } else if (!held) {
+    describe();
+    lead();
   }
   for (const auto& [text, match] : old_keys) {
     if (!new_keys.contains(text)) say(out, "del map {}/{} {}", files, map_of(*match), text);
+  }
+  if (was_held) {
+    for (const auto& [text, match] : old_keys) {
+      if (!held || !new_keys.contains(text)) say(out, "del map {}/{} {}", files, kAsleep, text);
+    }
   }
   for (const auto& [id, server] : old_servers) {
     if (!new_servers.contains(id)) retire(out, name, change.after, id);
@@ -115,11 +151,18 @@ Change plan_apply(const std::filesystem::path& directory, int number, const Back
 Change plan_remove(const std::filesystem::path& directory, int number, const Backend& before) {
   const std::string name = backend_name(number);
   Change change{.after = before};
+  const bool held = is_held(before.site);
   for (const auto& [text, match] : keys(before.site)) {
     say(change.commands, "del map {}/{} {}", directory.string(), map_of(*match), text);
+    if (held) say(change.commands, "del map {}/{} {}", directory.string(), kAsleep, text);
   }
   for (const Server& server : before.site.servers) retire(change.commands, name, change.after, server.id);
   change.after.site.matches.clear();
+  change.after.site.hold.reset();
+  if (held) {  // what waits goes on, and meets that nobody is there
+    say(change.commands, "set map {}/{} {} {}", directory.string(), kSites, name,
+        argument(described(change.after.site)));
+  }
   change.after.site.servers.clear();
   change.after.leaving = true;
   return change;

@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "route/check.hpp"
+#include "route/haproxy/hold.hpp"
 #include "route/haproxy/pages.hpp"
 
 namespace tow::route::haproxy {
@@ -38,6 +39,7 @@ void global_section(std::string& out, const Frame& frame) {
   // Without it a second HAProxy would share the port silently; reloads pass the descriptors on instead.
   line(out, "  noreuseport");
   line(out, "  hard-stop-after {}ms", (settings.drain_limit + std::chrono::minutes{1}).count());
+  line(out, "  lua-load {}/{}", directory, kHoldProgram);
   line(out, "  stats socket {}/worker.sock mode 600 level admin expose-fd listeners", directory);
   line(out, "");
 }
@@ -74,6 +76,15 @@ void answer_page(std::string& out, const Settings& settings, int status, std::st
     line(out, "  http-request return status {} content-type \"{}; charset=utf-8\" lf-file {}/{}.{} {}{}",
          status, type, settings.runtime_directory.string(), page, ending, headers, condition);
   }
+}
+
+/// Whoever was not let in, or waited for nothing.
+void answer_waiting(std::string& out, const Settings& settings, std::string_view page,
+                    std::string_view condition) {
+  line(out,
+       "  http-request return status 503 content-type \"text/plain; charset=utf-8\" lf-file {}/{}.txt hdr "
+       "Retry-After 5 hdr Cache-Control no-store if {}",
+       settings.runtime_directory.string(), page, condition);
 }
 
 /// The rules of every backend that serves a site. Each request passes them: what is rare comes last.
@@ -149,7 +160,7 @@ void forwarded_headers(std::string& out, const Settings& settings) {
 /// `part` is a variable that `way`, an expression that gives the backend, puts together with something else.
 void frontend(std::string& out, const Frame& frame, std::string_view name, const std::string& address,
               std::string_view part, std::string_view way) {
-  line(out, "frontend {} from base", name);
+  line(out, "frontend {} from front", name);
   line(out, "  bind {}", address);
   line(out, "  bind unix@{}/empty/{}.sock{} mode 600 accept-proxy", frame.settings.runtime_directory.string(),
        name, frame.user.empty() ? "" : " user " + frame.user);
@@ -162,15 +173,47 @@ void frontend(std::string& out, const Frame& frame, std::string_view name, const
   line(out, "");
 }
 
+// The expressions that give what a request is looked up by, and how.
+constexpr std::string_view kPublicKey = "req.hdr(host),host_only,rtrim(.),concat(,txn.path,/),map_beg";
+constexpr std::string_view kInternalKey = "dst,concat(:,txn.port),map";
+
 void frontends(std::string& out, const Frame& frame) {
+  line(out, "defaults front from base");
+  // Only a frontend that has it goes on reading from a client that waits, and so sees it leave; what follows
+  // from that is a matter of the backend, and only that of held requests has it as well.
+  line(out, "  option abortonclose");
+  line(out, "");
   const Settings& settings = frame.settings;
   const std::string directory = settings.runtime_directory.string();
-  frontend(
-      out, frame, "public", endpoint(settings.public_address, settings.public_port), "set-var(txn.path) path",
-      fmt::format("req.hdr(host),host_only,rtrim(.),concat(,txn.path,/),map_beg({}/{})", directory, kRoutes));
+  frontend(out, frame, "public", endpoint(settings.public_address, settings.public_port),
+           "set-var(txn.path) path", fmt::format("{}({}/{})", kPublicKey, directory, kRoutes));
   frontend(out, frame, "internal", endpoint(settings.internal_address, settings.internal_port),
-           "set-var(txn.port) dst_port",
-           fmt::format("dst,concat(:,txn.port),map({}/{})", directory, kInternal));
+           "set-var(txn.port) dst_port", fmt::format("{}({}/{})", kInternalKey, directory, kInternal));
+}
+
+/// Where requests wait: a backend of their own, so that no other request pays for what only these need. When
+/// it is time they go to the front door once more, of the newest worker, whichever worker they wait in.
+void waiting_room(std::string& out, const Frame& frame, std::string_view name, std::string_view key) {
+  const std::string directory = frame.settings.runtime_directory.string();
+  const std::string seen = frame.user.empty() ? directory + "/empty" : "";
+  line(out, "backend hold_{} from base", name);
+  line(out, "  option abortonclose");
+  line(out, "  timeout server 25h");
+  line(out, "  http-request disable-l7-retry");
+  line(out, "  http-request set-var(txn.site) {}({}/{})", key, directory, kAsleep);
+  answer_waiting(out, frame.settings, "crowded",
+                 fmt::format("{{ be_conn gt {} }}", std::max(10, frame.settings.max_connections / 20)));
+  line(out, "  http-request lua.hold");
+  for (const std::string_view why : {"late", "crowded"})
+    answer_waiting(out, frame.settings, why, fmt::format("{{ var(txn.held) -m str {} }}", why));
+  line(out, "  http-request reject unless {{ var(txn.held) -m str over }}");  // the client has left
+  line(out, "  server successor unix@{}/{}.sock send-proxy-v2", seen, name);
+  line(out, "");
+}
+
+void waiting_rooms(std::string& out, const Frame& frame) {
+  waiting_room(out, frame, "public", kPublicKey);
+  waiting_room(out, frame, "internal", kInternalKey);
 }
 
 std::string configuration(const Frame& frame, const Sites& sites) {
@@ -185,9 +228,24 @@ std::string configuration(const Frame& frame, const Sites& sites) {
   return out;
 }
 
-/// The expression of the title of the site that a request belongs to.
-std::string title_of(const Settings& settings) {
-  return fmt::format("%[be_name,map({}/{}),field(3,|)]", settings.runtime_directory.string(), kSites);
+/// Expressions of the site that a request belongs to.
+std::string title_of(const Settings& settings, std::string_view backend) {
+  return fmt::format("%[{},map({}/{}),field(3,|)]", backend, settings.runtime_directory.string(), kSites);
+}
+
+/// What does not depend on sites and is read when a worker starts.
+std::vector<std::pair<std::string, std::string>> texts(const Frame& frame) {
+  auto files = pages(frame.settings.unknown_hint, title_of(frame.settings, "be_name"),
+                     title_of(frame.settings, "var(txn.site)"));
+  files.emplace_back(kHoldProgram, hold_program(frame));
+  return files;
+}
+
+std::optional<std::int64_t> number_in(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
 }
 
 bool is_network(std::string_view text) {
@@ -245,8 +303,7 @@ void check(const Settings& settings) {
 
 std::string preamble(const Frame& frame) {
   std::string shown;
-  for (const auto& [name, contents] : pages(frame.settings.unknown_hint, title_of(frame.settings)))
-    shown += contents;
+  for (const auto& [name, contents] : texts(frame)) shown += contents;
   std::string out;
   line(out, "# Written by Towpath, and written anew with every change. Pages {}.",
        sha256_hex(shown).substr(0, 16));
@@ -256,9 +313,14 @@ std::string preamble(const Frame& frame) {
   site_section(out, frame.settings);
   frontends(out, frame);
   for (const char* name : {"public", "internal"}) handover(out, frame, name);
+  waiting_rooms(out, frame);
   nowhere(out, frame.settings);
   return out;
 }
+
+std::string hold_backend(const Match& match) { return match.host.empty() ? "hold_internal" : "hold_public"; }
+
+bool is_hold_backend(std::string_view name) { return name == "hold_internal" || name == "hold_public"; }
 
 std::string backend_name(int number) { return fmt::format("b{}", number); }
 
@@ -271,19 +333,34 @@ std::optional<int> backend_number(std::string_view name) {
 }
 
 std::string described(const Site& site) {
-  return fmt::format("{}|{}|{}", site.request_limit.count(), site.id, site.title);
+  std::string out = fmt::format("{}|{}|{}", site.request_limit.count(), site.id, site.title);
+  if (site.hold) {
+    out += fmt::format("|{}|{}|{}", site.hold->limit.count(), site.hold->most,
+                       is_held(site) ? "asleep" : "awake");
+  }
+  return out;
 }
 
 std::optional<Site> parse_described(std::string_view text) {
   const std::size_t first = text.find('|');
   const std::size_t second = text.find('|', first + 1);
   if (first == std::string_view::npos || second == std::string_view::npos) return std::nullopt;
-  std::int64_t limit = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + first, limit);
-  if (failed != std::errc{} || end != text.data() + first) return std::nullopt;
-  return Site{.id = SiteId{text.substr(first + 1, second - first - 1)},
-              .title = std::string{text.substr(second + 1)},
-              .request_limit = Duration{limit}};
+  const auto limit = number_in(text.substr(0, first));
+  if (!limit) return std::nullopt;
+  const std::size_t third = std::min(text.find('|', second + 1), text.size());
+  Site site{.id = SiteId{text.substr(first + 1, second - first - 1)},
+            .title = std::string{text.substr(second + 1, third - second - 1)},
+            .request_limit = Duration{*limit}};
+  if (third == text.size()) return site;
+  const std::string_view rest = text.substr(third + 1);  // "30000|200|asleep"
+  const std::size_t bar = rest.find('|');
+  const std::size_t last = rest.rfind('|');
+  if (bar == std::string_view::npos || bar == last) return std::nullopt;
+  const auto held = number_in(rest.substr(0, bar));
+  const auto most = number_in(rest.substr(bar + 1, last - bar - 1));
+  if (!held || !most || *most > 1'000'000) return std::nullopt;
+  site.hold = Hold{.limit = Duration{*held}, .most = static_cast<int>(*most)};
+  return site;
 }
 
 std::string endpoint(const std::string& address, std::uint16_t port) {
@@ -293,14 +370,20 @@ std::string endpoint(const std::string& address, std::uint16_t port) {
 std::vector<std::pair<std::string, std::string>> render(const Frame& frame, const Sites& sites) {
   std::string routes;
   std::string internal;
+  std::string asleep;
   std::string descriptions;
   for (const auto& [number, site] : sites.claimed) {
+    const std::string name = backend_name(number);
+    const bool held = is_held(site);
     for (const Match& match : site.matches) {
-      line(match.host.empty() ? internal : routes, "{} {}", key(match), backend_name(number));
+      const std::string text = key(match);
+      line(match.host.empty() ? internal : routes, "{} {}", text, held ? hold_backend(match) : name);
+      if (held) line(asleep, "{} {}", text, name);
     }
-    line(descriptions, "{} {}", backend_name(number), described(site));
+    line(descriptions, "{} {}", name, described(site));
   }
-  auto files = pages(frame.settings.unknown_hint, title_of(frame.settings));
+  auto files = texts(frame);
+  files.emplace_back(kAsleep, std::move(asleep));
   files.emplace_back(kRoutes, std::move(routes));
   files.emplace_back(kInternal, std::move(internal));
   files.emplace_back(kSites, std::move(descriptions));

@@ -48,8 +48,16 @@ inline constexpr std::string_view kConfiguration = "haproxy.cfg";
 inline constexpr std::string_view kRoutes = "routes.map";      // host and path -> backend
 inline constexpr std::string_view kInternal = "internal.map";  // original destination -> backend
 inline constexpr std::string_view kSites = "sites.map";        // backend -> described()
+inline constexpr std::string_view kAsleep = "asleep.map";  // the keys of both whose requests wait -> backend
+inline constexpr std::string_view kHoldProgram = "hold.lua";
+inline constexpr std::string_view kWakeSocket = "empty/wake.sock";  // where it is said for which sites
+
+/// Where such a request goes instead of to the backend: "hold_public", "hold_internal".
+std::string hold_backend(const Match& match);
+bool is_hold_backend(std::string_view name);
 
 /// "60000|01j9zk|shop web.development": limit, id and title, which the configuration takes apart by "field".
+/// Where requests are ever held, also for how long, how many, and whether they are now: "|30000|200|asleep".
 std::string described(const Site& site);
 /// Back into a site without matches and servers; nothing for what is not of this form.
 std::optional<Site> parse_described(std::string_view text);

@@ -35,6 +35,10 @@ Sites sites() {
                     .title = "shop api.production",
                     .matches = {{.host = "web.localhost", .path = "/api"}},
                     .request_limit = 5min};
+  out.claimed[8] = {.id = "01cc",
+                    .title = "shop admin.development",
+                    .matches = {{.host = "admin.localhost"}, {.address = "10.90.3.8", .port = 80}},
+                    .hold = Hold{}};
   out.spare = {1, 2, 9};
   return out;
 }
@@ -74,7 +78,15 @@ TEST(Described, ComesBackAsItWas) {
   EXPECT_EQ(back->id, site.id);
   EXPECT_EQ(back->title, site.title);
   EXPECT_EQ(back->request_limit, site.request_limit);
-  for (const char* bad : {"", "1|2", "x|a|b", "|a|b", "99999999999999999999|a|b"}) {
+  EXPECT_FALSE(back->hold);
+  Site sleeper = site;
+  sleeper.hold = Hold{.limit = std::chrono::seconds{7}, .most = 3};
+  const auto held = parse_described(described(sleeper));
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->title, site.title);
+  EXPECT_EQ(held->hold, sleeper.hold);
+  for (const char* bad : {"", "1|2", "x|a|b", "|a|b", "99999999999999999999|a|b", "1|a|b|", "1|a|b|5|x|awake",
+                          "1|a|b|5|awake"}) {
     EXPECT_FALSE(parse_described(bad)) << bad;
   }
 }

@@ -14,6 +14,7 @@
 #include "base/log.hpp"
 #include "route/check.hpp"
 #include "route/haproxy/haproxy.hpp"
+#include "route/haproxy/hold.hpp"
 #include "route/haproxy/ledger.hpp"
 #include "route/haproxy/meter.hpp"
 #include "route/haproxy/plan.hpp"
@@ -51,6 +52,7 @@ class HaproxyRouter final : public Router {
     return here(sessions_here(std::move(site), std::move(server)));
   }
   Task<std::map<SiteId, Signals>> signals() override { return here(signals_here()); }
+  void observe_held(std::function<void(const SiteId&)> listener) override { held_ = std::move(listener); }
   Task<std::map<std::string, Signals>> server_signals(SiteId site) override {
     check_site_id(site);
     return here(server_signals_here(std::move(site)));
@@ -116,6 +118,7 @@ class HaproxyRouter final : public Router {
   bool refilling_ = false;
   bool renewing_ = false;  // what is wanted has not been told, and no worker has begun with it
 
+  std::function<void(const SiteId&)> held_;
   Ledger ledger_;
   std::set<SiteId> applied_;  // since start()
   std::optional<Meter> meter_;
@@ -152,6 +155,7 @@ Task<> HaproxyRouter::start_here() {
   }
   started_ = true;
   scope_.spawn(flush_loop());
+  if (held_) scope_.spawn(hear_held(proxy_->path(kWakeSocket), !proxy_->frame().user.empty(), held_));
   dirty_.notify();
   log::info(kArea, "HAProxy {} (process {}, port {}, {} sites)",
             running ? "was found running" : "was started", proxy_->processes().master, public_port(),
@@ -191,12 +195,13 @@ Task<bool> HaproxyRouter::start_from_disk() {
 Task<bool> HaproxyRouter::adopt() {
   const auto show = [&](std::string_view map) { return "show map " + proxy_->path(map).string(); };
   std::vector<std::string> said = co_await proxy_->ask(
-      {"show backend", show(kSites), show(kRoutes), show(kInternal), "show servers state"});
+      {"show backend", show(kSites), show(kRoutes), show(kInternal), show(kAsleep), "show servers state"});
   Ledger::Read read = Ledger::read({.backends = std::move(said[0]),
                                     .sites = std::move(said[1]),
                                     .routes = std::move(said[2]),
                                     .internal = std::move(said[3]),
-                                    .servers = std::move(said[4])});
+                                    .asleep = std::move(said[4]),
+                                    .servers = std::move(said[5])});
   ledger_ = std::move(read.ledger);
   co_return read.sound;
 }

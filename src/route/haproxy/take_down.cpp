@@ -18,9 +18,10 @@ Task<> take_down(Settings settings) {
   std::error_code ignored;
   for (const auto& [name, contents] : render({.settings = settings}, {}))
     std::filesystem::remove(directory / name, ignored);
-  for (const std::string_view name : {kTally, kMasterSocket, kPidFile, std::string_view{"worker.sock"},
-                                      std::string_view{"empty/public.sock"},
-                                      std::string_view{"empty/internal.sock"}, std::string_view{"empty"}}) {
+  for (const std::string_view name :
+       {kTally, kMasterSocket, kPidFile, std::string_view{"worker.sock"},
+        std::string_view{"empty/public.sock"}, std::string_view{"empty/internal.sock"}, kWakeSocket,
+        std::string_view{"empty"}}) {
     std::filesystem::remove(directory / name, ignored);
   }
   std::filesystem::remove(directory, ignored);  // only when nothing of anybody else is in it
