@@ -100,6 +100,11 @@ class Platform:
         self.tow("login", self.url, "--invitation", invitation)
         return invitation
 
+    def token(self):
+        """What `tow` signs in with."""
+        with open(os.path.join(self.home, ".config", "towpath", "credentials.json")) as file:
+            return next(iter(json.load(file)["tokens"].values()))
+
     def git(self, folder, *arguments, check=True, timeout=600):
         done = subprocess.run(["git", *arguments], cwd=folder, env=self.env, text=True, capture_output=True, timeout=timeout)
         if check and done.returncode != 0:
