@@ -59,18 +59,28 @@ std::string first_line_tls(int socket, const std::string& text, Duration limit) 
 /// Closes the socket when the time is over: whatever waits on it then ends with an error.
 class Deadline {
  public:
-  Deadline(tcp::socket& socket, Duration limit) : timer_{socket.get_executor(), limit} {
-    timer_.async_wait([&socket, passed = passed_](error_code error) {
-      if (error) return;
-      *passed = true;
-      error_code ignored;
-      socket.close(ignored);
+  Deadline(tcp::socket& socket, Duration limit)
+      : state_{std::make_shared<State>(&socket)}, timer_{socket.get_executor(), limit} {
+    timer_.async_wait([state = state_](error_code error) {
+      if (error || !state->socket) return;
+      state->passed = true;
+      state->socket->close(error);
     });
   }
-  bool passed() const { return *passed_; }
+  /// The time may have passed in the same turn of the loop as the answer came: the timer's handler is on its
+  /// way then, and is not to be called back.
+  ~Deadline() { state_->socket = nullptr; }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+
+  bool passed() const { return state_->passed; }
 
  private:
-  std::shared_ptr<bool> passed_ = std::make_shared<bool>(false);
+  struct State {
+    tcp::socket* socket;  // none once nobody waits any more
+    bool passed = false;
+  };
+  std::shared_ptr<State> state_;
   asio::steady_timer timer_;
 };
 
