@@ -2,6 +2,7 @@
 """Rollouts in steps, with real containers and HAProxy: shares of the traffic, previews, commands before a revision."""
 
 import json
+import subprocess
 import unittest
 
 from towpath import PlatformCase, Load, wait_until
@@ -14,6 +15,22 @@ environments:
     components:
       site: { %s }
 """
+
+
+# Answers everything with this status, and with a text as the site does.
+SERVER = """import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = open("index.html", "rb").read()
+        self.send_response(%d)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *unused): pass
+http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
+"""
+CONTAINERFILE = 'FROM towpath/python:12\nCOPY . .\nCMD ["python3", "server.py"]\n'
 
 
 class Rollouts(PlatformCase):
@@ -68,6 +85,44 @@ class Rollouts(PlatformCase):
                 self.assertEqual(self.share("second", 50), 1)
             self.assertEqual(load.failed, [])
             self.assertIn("aborted by", p.tow("history", "site", "-p", "canary").stdout)
+
+    def test_a_canary_that_answers_with_errors_is_taken_back(self):
+        p = self.platform
+        p.tow("project", "create", "errors")
+        folder = p.repository("errors", files={
+            "index.html": "first\n", "server.py": SERVER % 200, "Containerfile": CONTAINERFILE, "score.yaml": SCORE % "site",
+            "towpath.yaml": MANIFEST % "strategy: {type: canary, steps: [{setWeight: 30, pause: {duration: 10m}}]}"})
+        self.assertIn("live as revision 1", p.push(folder, "First"))
+        self.host = "site--development--errors.localhost"
+        p.write(folder, {"index.html": "second\n", "server.py": SERVER % 500})
+        with Load(p, self.host, clients=2) as load:
+            seen = p.push(folder, "Second")
+        self.assertIn("errors", seen)
+        self.assertNotIn("live as revision 2", seen)
+        self.assertGreater(len(load.failed), 5, "some were answered by the canary")
+        self.assertEqual(set(load.failed), {500})
+        self.assertEqual(self.share("first", 50), 1)
+        self.assertIn("errors", p.tow("history", "site", "-p", "errors").stdout)
+
+    def test_batches_keep_to_their_bounds_and_lose_no_request(self):
+        p = self.platform
+        folder = self.site("batches", "scale: 3, strategy: {type: rolling, maxSurge: 1, maxUnavailable: 0}")
+        self.assertEqual(p.deployment("batches", "site.development")["status"]["ready"], 3)
+        p.write(folder, {"index.html": "second\n"})
+        p.git(folder, "commit", "-qam", "Second")
+        seen, most, least = set(), 0, 3
+        with Load(p, self.host, clients=2) as load:
+            push = subprocess.Popen(["git", "push", "tow", "main"], cwd=folder, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            while push.poll() is None:
+                instances = [each["status"] for each in p.entities("batches", "instances")]
+                most = max(most, sum(each["phase"] not in ("Stopping", "Ended") for each in instances))
+                least = min(least, sum(each["phase"] == "Ready" for each in instances))
+                seen.add(p.get(self.host)[1])
+            self.assertIn(b"live as revision 2", push.communicate()[0])
+        self.assertEqual(load.failed, [])
+        self.assertEqual(seen, {"first\n", "second\n"})
+        self.assertEqual((most, least), (4, 3))
+        self.assertEqual(self.share("second", 20), 1)
 
     def test_a_server_that_is_killed_goes_on_in_the_middle_of_a_step(self):
         p = self.platform
