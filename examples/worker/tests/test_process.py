@@ -35,7 +35,7 @@ class Process(unittest.TestCase):
         self.assertEqual(process.stdout.readline(), "worker: run 1 begins after 0 counts; 0 lines read back\n")
         self.assertEqual(process.stdout.readline(), "worker: counted 1, run 1\n")
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=60)
         self.assertEqual((process.returncode, errors), (0, ""))
         self.assertRegex(output.splitlines()[-1], r"^worker: stopping at \d+$")
 
@@ -61,7 +61,7 @@ class Process(unittest.TestCase):
         for environment, code, message in cases:
             with self.subTest(environment):
                 process = self.start(**environment)
-                _, errors = process.communicate(timeout=10)
+                _, errors = process.communicate(timeout=60)
                 self.assertEqual(process.returncode, code)
                 self.assertRegex(errors, "^worker: [^\n]+\n$")
                 if message:

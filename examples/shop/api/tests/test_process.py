@@ -29,15 +29,15 @@ class Process(unittest.TestCase):
     def test_serves_and_ends_on_sigterm(self):
         process = self.start(CURRENCY="CHF")
         port = re.search(r"listening on port (\d+), prices in CHF", process.stdout.readline())[1]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/products", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/products", timeout=60) as response:
             self.assertIn(b'"rye-bread"', response.read())
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=60)
         self.assertEqual((process.returncode, errors), (0, ""))
         self.assertIn("SIGTERM; finishing the requests in flight\napi: done", output)
 
     def test_refuses_a_bad_setting_with_a_sentence(self):
         process = self.start(CURRENCY="euro")
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 2)
         self.assertEqual(errors, 'api: CURRENCY is "euro"; it must be three capital letters, such as EUR\n')

@@ -37,7 +37,7 @@ class Running:
         return self.server.drain(deadline)
 
     def connect(self):
-        return http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=10)
+        return http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=60)
 
 
 def ask(connection, method, path, body=None, headers={}):

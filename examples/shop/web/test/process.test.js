@@ -25,7 +25,7 @@ async function start(t, environment) {
   return { child, exited, listening, output: () => output };
 }
 
-test('SIGTERM lets the request in flight finish, then ends with 0', { timeout: 20_000 }, async (t) => {
+test('SIGTERM lets the request in flight finish, then ends with 0', { timeout: 120_000 }, async (t) => {
   // An API that answers only when it is told to.
   let release;
   const asked = new Promise((arrived) => {
