@@ -124,6 +124,7 @@ int run(int argc, char** argv, const Extras& extras) {
   add_configuration(app, context);
   add_logs(app, context);
   add_builds(app, context);
+  add_jobs(app, context);
   add_terminals(app, context);
   add_entities(app, context);
   if (extras.add_commands) extras.add_commands(app, code, context.output);

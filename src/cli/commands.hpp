@@ -14,6 +14,7 @@ void add_views(CLI::App& app, Context& context);          // status, ls, open, h
 void add_configuration(CLI::App& app, Context& context);  // config, secret
 void add_logs(CLI::App& app, Context& context);           // logs
 void add_builds(CLI::App& app, Context& context);         // build
+void add_jobs(CLI::App& app, Context& context);           // job
 void add_terminals(CLI::App& app, Context& context);      // exec, run
 void add_entities(CLI::App& app, Context& context);       // get, apply, delete, watch, explain
 

@@ -117,7 +117,15 @@ Task<RollbackOutput> Core::roll_back(api::Call call, RollbackInput input) {
   if (!release)
     throw fail(Code::FailedPrecondition, "the release {} of revision {} is gone", tried.release,
                output.revision);
-  output.generation = co_await change_deployment(*this, call.target, call.subject.name, pick);
+  // Its jobs are part of what a release brings along.
+  const auto settings_then = decode<Release>(release).spec.settings;
+  const auto pick_all = [&](const Entity<Deployment>& deployment, Deployment::Spec& spec) {
+    pick(deployment, spec);
+    if (!settings_then) return;
+    const auto found = settings_then->find(spec.environment);
+    spec.jobs = found == settings_then->end() ? decltype(spec.jobs){} : found->second.jobs;
+  };
+  output.generation = co_await change_deployment(*this, call.target, call.subject.name, pick_all);
   co_return output;
 }
 

@@ -2,9 +2,12 @@
 // What deploy offers: its controllers and its operations, each on a line.
 #include "deploy/deploy.hpp"
 
+#include <algorithm>
+
 #include "base/ids.hpp"
 #include "deploy/core.hpp"
 #include "deploy/names.hpp"
+#include "deploy/schedules.hpp"
 
 namespace tow::deploy {
 namespace {
@@ -140,6 +143,7 @@ std::vector<Controller> Deployments::controllers() {
   all.push_back(plain("jobs", core_, watched(Job::kind), &Core::reconcile_job));
   all.push_back(plain("orphans", core_, {}, &Core::reconcile_orphan));
   all.push_back(plain("settle", core_, {}, &Core::settle_router));
+  std::ranges::move(schedule_controllers(core_), std::back_inserter(all));
   return all;
 }
 
@@ -311,6 +315,8 @@ void Deployments::add_operations(api::Api& api) {
       .permission = Permission::Read,
       .repeat = Repeat::Safe,
       .run = [core](api::Call call, Nothing) { return core->list_secrets(std::move(call)); }});
+
+  add_schedule_operations(api, core);
 
   api.admit("Project", [](const api::Call&, const Record*, const Record* after) { check_name(after); });
   api.admit("Environment", [core](const api::Call&, const Record*, const Record* after) {

@@ -68,6 +68,16 @@ Task<> note_end(Core& core, Entity<Job> job) {
   co_await write_status(core, job.key(), status);
 }
 
+// Somebody wants it to end.
+Task<> end_early(Core& core, Entity<Job> job) {
+  co_await core.settings.engine.remove_job(job.uid());
+  auto status = job.status;
+  status.phase = WorkPhase::Cancelled;
+  status.message = job.spec.cancelled;
+  status.ended = core.now();
+  co_await write_status(core, job.key(), status);
+}
+
 // The oldest ended jobs beyond those that are kept.
 Task<> prune(Core& core, const Entity<Job>& job) {
   const auto snapshot = core.snapshot();
@@ -76,7 +86,9 @@ Task<> prune(Core& core, const Entity<Job>& job) {
                                             .project = job.project(),
                                             .owner = job.record->owner,
                                             .labels = {}}))
-    if (!record->deleted && ended(decode<Job>(record).status.phase)) over.push_back(record);
+    if (!record->deleted && !record->labels.contains(std::string{kScheduleLabel}) &&  // which keeps its own
+        ended(decode<Job>(record).status.phase))
+      over.push_back(record);
   const auto keep = static_cast<std::size_t>(core.settings.limits.jobs);
   if (over.size() <= keep) co_return;
   std::ranges::sort(over, {}, &Record::created_revision);
@@ -113,6 +125,13 @@ Task<Entity<Job>> create_job(Core& core, const api::Call& call, const Entity<Dep
   co_return decode<Job>(made);
 }
 
+void cancel_job(const Entity<Job>& job, std::string why, store::Transaction& transaction) {
+  if (ended(job.status.phase) || job.deleting() || !job.spec.cancelled.empty()) return;
+  auto spec = job.spec;
+  spec.cancelled = std::move(why);
+  transaction.put_spec(job.key(), encode_spec<Job>(spec));
+}
+
 Task<control::Outcome> Core::reconcile_job(Key id) {
   const auto record = snapshot()->get(id);
   if (!record) co_return control::Outcome{};
@@ -123,6 +142,8 @@ Task<control::Outcome> Core::reconcile_job(Key id) {
     store::Transaction transaction;
     transaction.remove_finalizer(id, std::string{kFinalizer});
     co_await settings.store.commit(std::move(transaction));
+  } else if (!ended(job.status.phase) && !job.spec.cancelled.empty()) {
+    co_await end_early(*this, job);
   } else if (job.status.phase == WorkPhase::Queued) {
     co_await begin(*this, job);
   } else if (job.status.phase == WorkPhase::Running) {

@@ -15,6 +15,9 @@ inline constexpr std::string_view kFinalizer = "deploy";
 /// Of jobs that are commands of a revision: its number.
 inline constexpr std::string_view kHookLabel = "hook-of";
 
+/// Of jobs that a schedule begins: the name of the ScheduledJob.
+inline constexpr std::string_view kScheduleLabel = "scheduled-job";
+
 std::string deployment_name(std::string_view component, std::string_view environment);
 std::string revision_name(std::string_view deployment, int number);
 /// The key of the deployment that a revision's name begins with.

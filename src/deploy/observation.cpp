@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "deploy/jobs.hpp"
 #include "deploy/names.hpp"
 #include "deploy/pass.hpp"
 
@@ -136,6 +137,22 @@ std::optional<Job::Status> Pass::hook_job(const Tracked& revision, std::string_v
   return decode<Job>(record).status;
 }
 
+std::optional<Entity<Job>> Pass::unfinished_hook(const Tracked& revision) const {
+  const auto& [spec, status] = std::tie(revision.entity.spec, revision.entity.status);
+  if (status.hooks_before >= static_cast<int>(spec.hooks.before.size())) return {};
+  const auto record = core_.snapshot()->get(
+      key<Job>(deployment_.project(), hook_name(revision.entity.name(), "before", status.hooks_before)));
+  if (!record || record->deleted) return {};
+  auto job = decode<Job>(record);
+  if (ended(job.status.phase)) return {};
+  return job;
+}
+
+// Nobody waits any more for what its revision was to have before it starts.
+void Pass::cancel_hook(const Tracked& revision, std::string why) {
+  if (const auto job = unfinished_hook(revision)) cancel_job(*job, std::move(why), claims_);
+}
+
 // What has ended is noted, so that it runs once, whatever becomes of its job.
 Task<HooksSeen> Pass::hooks(Tracked& revision) {
   const auto& spec = revision.entity.spec;
@@ -143,6 +160,16 @@ Task<HooksSeen> Pass::hooks(Tracked& revision) {
                  .done = revision.entity.status.hooks_before,
                  .name = {},
                  .failure = {}};
+  // Two migrations at once are what nobody expects: one that was superseded has to be over.
+  for (const auto& other : all_) {
+    if (other.number() >= revision.number()) break;
+    const auto job = unfinished_hook(other);
+    if (!job) continue;
+    seen.name =
+        fmt::format("{} (of revision {}, which is ended)", fmt::join(job->spec.command, " "), other.number());
+    seen.running = true;
+    co_return seen;
+  }
   while (seen.done < seen.total) {
     seen.name = fmt::format("{}", fmt::join(command_of(spec, "before", seen.done), " "));
     const auto job = hook_job(revision, "before", seen.done);

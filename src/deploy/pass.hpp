@@ -39,6 +39,9 @@ class Pass {
   /// The job of a command of a revision; nothing when there is none yet.
   std::optional<Job::Status> hook_job(const Tracked& revision, std::string_view when, int number) const;
   Task<HooksSeen> hooks(Tracked& revision);
+  /// The job of the command before it that waits or runs.
+  std::optional<Entity<Job>> unfinished_hook(const Tracked& revision) const;
+  void cancel_hook(const Tracked& revision, std::string why);
   /// The commands after a revision that serves: the next one is begun, what has ended is noted.
   Task<> run_after_hooks();
   Task<std::string> hook_failure(const Tracked& revision, std::string_view when, int number,

@@ -194,6 +194,7 @@ Task<> Pass::carry_out(Ensure ensure) {
 }
 
 void Pass::fail(Tracked& revision, std::string reason) {
+  cancel_hook(revision, reason);
   auto& status = revision.status();
   status.phase = Phase::Failed;
   status.message = std::move(reason);
@@ -234,6 +235,7 @@ void Pass::plan_ahead(const Action& action) {
   } else if (const auto* failed = std::get_if<Fail>(&action)) {
     fail(*find(failed->revision), failed->reason);
   } else if (const auto* end = std::get_if<End>(&action)) {
+    cancel_hook(*find(end->revision), "another revision took the place of its own");
     auto& status = find(end->revision)->status();
     status.phase = Phase::Retired;
     status.ended = now;

@@ -142,12 +142,14 @@ Deployment::Spec wanted_spec(const DeployInput& input, const Chosen& chosen,
   if (input.scale) said.scale = input.scale;
   if (input.strategy) said.strategy = input.strategy;
   if (input.hooks) said.hooks = *input.hooks;
+  if (input.jobs) said.jobs = *input.jobs;
   if (spec.scale_by != SetBy::Person && (said.scale || speaks)) {
     spec.scale = said.scale.value_or(1);
     spec.scale_by = said.scale ? SetBy::Manifest : SetBy::Default;
   }
   if (said.strategy || speaks) spec.strategy = said.strategy.value_or(Strategy{});
   if (input.hooks || speaks) spec.hooks = said.hooks;
+  if (input.jobs || speaks) spec.jobs = said.jobs;
   if (!input.overrides.is_null())
     spec.overrides = input.overrides;
   else if (chosen.release.settings)
@@ -179,6 +181,7 @@ Task<> check(Core& core, const std::string& project, const Entity<Environment>& 
   const auto scopes = read_scopes(*snapshot, project, spec.environment, spec.component);
   const auto values = values_of(resolve(names, scopes, {}));
   Reading reading;
+  check_jobs(spec.jobs, {}, reading);
   for (const auto& each : required) {
     if (values.contains(each.name)) continue;
     auto step = reading.into(each.path);

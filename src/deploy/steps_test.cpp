@@ -248,6 +248,39 @@ TEST_F(Steps, ACommandBeforeRunsOnceAndBeforeTheTraffic) {
   EXPECT_EQ(bench.answers(), 2);
 }
 
+TEST_F(Steps, ACommandWhoseRevisionIsSupersededIsEndedBeforeTheNextOneBegins) {
+  serves_first();
+  bench.world_.behave("web", {.ends_after = minutes{30}});
+  deploy(2, "rolling", 1, "{before: [[migrate]]}");
+  bench.advance(seconds{2});
+  bench.world_.behave("web", {});
+  deploy(3, "rolling", 1, "{before: [[migrate]]}");
+  std::size_t most = 0;
+  ASSERT_TRUE(bench.until([&] {
+    std::size_t open = 0;
+    for (const auto& job : bench.list<Job>()) open += !ended(job.status.phase);
+    most = std::max(most, open);
+    return bench.answers() == 3;
+  })) << bench.status().message;
+  EXPECT_EQ(most, 1u);
+  const auto first = bench.get<Job>("web.development.2.before-1");
+  EXPECT_EQ(first->status.phase, WorkPhase::Cancelled);
+  EXPECT_EQ(first->status.message, "another revision took the place of its own");
+  EXPECT_FALSE(bench.engine_->job(first->uid()));
+  EXPECT_EQ(bench.get<Job>("web.development.3.before-1")->status.phase, WorkPhase::Succeeded);
+}
+
+TEST_F(Steps, ACommandOfARolloutThatIsAbortedIsEnded) {
+  serves_first();
+  bench.world_.behave("web", {.ends_after = minutes{30}});
+  deploy(2, "rolling", 1, "{before: [[migrate]]}");
+  bench.advance(seconds{2});
+  bench.invoke("deployments.abort", "web.development");
+  bench.advance(seconds{1});
+  EXPECT_EQ(bench.list<Job>().at(0).status.phase, WorkPhase::Cancelled);
+  EXPECT_EQ(bench.list<Job>().at(0).status.message, "aborted by ann");
+}
+
 TEST_F(Steps, ACommandThatFailsStopsTheRolloutWithItsLastLines) {
   serves_first();
   bench.world_.behave("web", {.exit_code = 3, .says = {"no such table: users"}});

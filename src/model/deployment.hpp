@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/jobs.hpp"
 #include "model/source.hpp"
 #include "model/strategy.hpp"
 
@@ -18,6 +19,7 @@ struct EnvironmentSetting {
   std::optional<int> scale;
   std::optional<Strategy> strategy;
   Hooks hooks;
+  std::map<std::string, JobDefinition> jobs;
   Node overrides;
 };
 constexpr auto fields(Of<EnvironmentSetting>) {
@@ -26,6 +28,7 @@ constexpr auto fields(Of<EnvironmentSetting>) {
       field("scale", &S::scale, "How many instances."),
       field("strategy", &S::strategy, "How a new revision replaces the old one."),
       field("hooks", &S::hooks, "Commands around a deployment."),
+      field("jobs", &S::jobs, "Commands on a schedule, by name."),
       field("overrides", &S::overrides, "Merged over the Score document."),
   };
 }
@@ -217,6 +220,7 @@ struct Deployment {
     SetBy scale_by = SetBy::Default;
     Strategy strategy;
     Hooks hooks;
+    std::map<std::string, JobDefinition> jobs;
     Node overrides;
     std::optional<Restored> restored;
     std::optional<TimePoint> restarted;
@@ -259,6 +263,7 @@ constexpr auto fields(Of<Deployment::Spec>) {
       field("scaleBy", &S::scale_by, "Who set the scale."),
       field("strategy", &S::strategy, "How a new revision replaces the old one."),
       field("hooks", &S::hooks, "Commands around each new revision."),
+      field("jobs", &S::jobs, "Commands on a schedule, by name; they count when this release serves."),
       field("overrides", &S::overrides, "Merged over the release's Score document."),
       field("restored", &S::restored, "The configuration that a rollback brought back."),
       field("restarted", &S::restarted, "When a restart was last asked for."),
@@ -494,6 +499,11 @@ struct Job {
     std::vector<std::string> command;
     Duration deadline = std::chrono::hours{1};
     std::string by;
+    std::string scheduled_job;
+    std::optional<TimePoint> scheduled_for;
+    std::string run;
+    int attempt = 1;
+    std::string cancelled;
   };
   struct Status {
     WorkPhase phase = WorkPhase::Queued;
@@ -511,6 +521,11 @@ constexpr auto fields(Of<Job::Spec>) {
       field("command", &S::command, "What runs.", required, at_least(1)),
       field("deadline", &S::deadline, "It is ended after this."),
       field("by", &S::by, "Who asked for it."),
+      field("scheduledJob", &S::scheduled_job, "The ScheduledJob that it is a run of; empty: of none."),
+      field("scheduledFor", &S::scheduled_for, "The moment that it is for; absent: somebody ran it."),
+      field("run", &S::run, "Name of the first attempt."),
+      field("attempt", &S::attempt, "Which attempt it is, from 1."),
+      field("cancelled", &S::cancelled, "Why it is to end; empty: it is not."),
   };
 }
 constexpr auto fields(Of<Job::Status>) {
@@ -521,6 +536,57 @@ constexpr auto fields(Of<Job::Status>) {
       field("message", &S::message, "Why it failed."),
       field("started", &S::started, "When it began."),
       field("ended", &S::ended, "When it ended."),
+  };
+}
+
+/// A command of a component that runs on a schedule in its environment, named COMPONENT.ENVIRONMENT.JOB; its
+/// runs are Jobs. Owned by deploy.
+struct ScheduledJob {
+  static constexpr std::string_view kind = "ScheduledJob";
+  struct Spec {
+    std::string deployment;
+    std::string job;
+    JobDefinition definition;
+    bool suspended = false;
+    std::string suspended_by;
+  };
+  struct Status {
+    std::optional<TimePoint> decided;
+    std::optional<TimePoint> next;
+    std::optional<TimePoint> last_scheduled;
+    std::string last_run;
+    std::optional<TimePoint> last_started;
+    std::optional<WorkPhase> last_phase;
+    std::optional<TimePoint> skipped;
+    std::optional<TimePoint> missed;
+    std::string message;
+  };
+};
+constexpr auto fields(Of<ScheduledJob::Spec>) {
+  using S = ScheduledJob::Spec;
+  return std::tuple{
+      field("deployment", &S::deployment, "Beside which deployment.", required),
+      field("job", &S::job, "Its name in towpath.yaml.", required),
+      field("definition", &S::definition, "What towpath.yaml says, of the release that serves.", required),
+      field("suspended", &S::suspended, "It is not begun until somebody resumes it."),
+      field("suspendedBy", &S::suspended_by, "Who wanted that."),
+  };
+}
+constexpr auto fields(Of<ScheduledJob::Status>) {
+  using S = ScheduledJob::Status;
+  return std::tuple{
+      field("decided", &S::decided, "What was due up to then has been begun, skipped or missed."),
+      field("next", &S::next, "When it is due next; absent while it is suspended."),
+      field("lastScheduled", &S::last_scheduled, "The last moment that was begun."),
+      field("lastRun", &S::last_run, "The Job that ran last."),
+      field("lastStarted", &S::last_started, "When that began."),
+      field("lastPhase", &S::last_phase, "What became of it."),
+      field("skipped", &S::skipped, "The last moment that was passed over because another run went on."),
+      field("missed", &S::missed,
+            "The last moment, or the first of several, that was missed: nothing served, or the platform was "
+            "down "
+            "for longer than startingDeadline."),
+      field("message", &S::message, "Why it cannot be begun."),
   };
 }
 

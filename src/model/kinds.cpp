@@ -111,6 +111,7 @@ const std::vector<KindInfo>& kinds() {
       describe_kind<Route>("routes", "Host and path that lead to a deployment.", InProject),
       describe_kind<Volume>("volumes", "Data that outlives instances.", InProject | Removable),
       describe_kind<Job>("jobs", "A command that runs to its end.", InProject | Removable),
+      describe_kind<ScheduledJob>("scheduledjobs", "A command that runs on a schedule.", InProject),
       describe_kind<Configuration>("configurations", "Values that differ between environments.", InProject),
       describe_kind<Secret>("secrets", "Values that nobody can read back.", InProject),
       describe_kind<Token>("tokens", "Keys to the API.", Removable),

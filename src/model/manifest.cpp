@@ -23,13 +23,6 @@ constexpr auto fields(Of<Component>) {
             "Components of this repository: its deployment begins when theirs, of the same push, are live."),
   };
 }
-constexpr auto fields(Of<Job>) {
-  return std::tuple{
-      field("schedule", &Job::schedule, "Five-field cron.", required),
-      field("timeZone", &Job::time_zone, "Name of a time zone; UTC when absent."),
-      field("command", &Job::command, "What runs.", required, at_least(1)),
-  };
-}
 constexpr auto fields(Of<Setting>) {
   return std::tuple{
       field("scale", &Setting::scale, "How many instances; 1 when nobody says.", between(0, 100)),
@@ -37,8 +30,7 @@ constexpr auto fields(Of<Setting>) {
       field("domains", &Setting::domains, "Host names of one's own.",
             not_yet("a component is reached at COMPONENT--ENVIRONMENT--PROJECT and the platform's domain")),
       field("hooks", &Setting::hooks, "Commands around a deployment."),
-      field("jobs", &Setting::jobs, "Commands on a schedule, by name.",
-            not_yet("use tow run COMPONENT -- COMMAND")),
+      field("jobs", &Setting::jobs, "Commands on a schedule, by name."),
       field("overrides", &Setting::overrides,
             "Merged over the Score document: maps merge, other values replace, null deletes."),
   };
@@ -239,6 +231,7 @@ void check_environments(const Document& document, Reading& reading) {
     for (const auto& [component, setting] : environment.components) {
       auto key = reading.into(component);
       check_hooks(*setting->hooks, setting->hooks.at, reading);
+      check_jobs(*setting->jobs, setting->jobs.at, reading);
       check_overrides(setting->overrides, reading);
     }
   }

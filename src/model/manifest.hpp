@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/jobs.hpp"
 #include "model/located.hpp"
 #include "model/strategy.hpp"
 
@@ -30,19 +31,13 @@ struct Component {
   std::vector<Text> depends_on;  // components of this repository that are live before it is deployed
 };
 
-struct Job {
-  std::string schedule;
-  std::string time_zone;
-  std::vector<std::string> command;
-};
-
 /// What differs for a component in one environment. Absent: as it is elsewhere.
 struct Setting {
   std::optional<int> scale;
   std::optional<Located<Strategy>> strategy;
   std::vector<std::string> domains;
   Located<Hooks> hooks;
-  std::map<std::string, Job> jobs;
+  Located<std::map<std::string, JobDefinition>> jobs;
   Located<Node> overrides;  // merged over the Score document
 };
 

@@ -23,6 +23,7 @@ struct DeployInput {
   std::optional<int> scale;  // these as towpath.yaml has them; absent: what the release names for the
   std::optional<Strategy> strategy;  // environment, else as they are
   std::optional<Hooks> hooks;
+  std::optional<std::map<std::string, JobDefinition>> jobs;
   Node overrides;
   std::vector<std::string> with;
   std::string cause = "deploy";
@@ -39,6 +40,7 @@ constexpr auto fields(Of<DeployInput>) {
       field("scale", &S::scale, "Instances, where nobody set them by command.", between(0, 100)),
       field("strategy", &S::strategy, "How the new revision replaces the old one."),
       field("hooks", &S::hooks, "Commands around the new revision."),
+      field("jobs", &S::jobs, "Commands on a schedule, by name."),
       field("overrides", &S::overrides, "Merged over the Score document."),
       field(
           "with", &S::with,
@@ -376,6 +378,14 @@ struct PushedOutput {
 constexpr auto fields(Of<PushedOutput>) {
   return std::tuple{field("runs", &PushedOutput::runs, "Names of the PipelineRuns."),
                     field("notes", &PushedOutput::notes, "What did not start a run, and why.")};
+}
+
+/// scheduledjobs/NAME:run
+struct RunJobOutput {
+  std::string job;
+};
+constexpr auto fields(Of<RunJobOutput>) {
+  return std::tuple{field("job", &RunJobOutput::job, "Name of the Job that it is.", required)};
 }
 
 /// deployments/NAME:exec and :run (terminals)

@@ -31,6 +31,7 @@ std::map<std::string, EnvironmentSetting> settings_of(const manifest::Document& 
     made.scale = setting.scale;
     if (setting.strategy) made.strategy = **setting.strategy;
     made.hooks = *setting.hooks;
+    made.jobs = *setting.jobs;
     made.overrides = *setting.overrides;
   }
   return all;
@@ -451,6 +452,7 @@ Task<void> Pipeline::State::ask_deployment(const Entity<PipelineRun>& run, const
     input.scale = setting->scale;
     if (setting->strategy) input.strategy = setting->strategy->value;
     input.hooks = *setting->hooks;
+    input.jobs = *setting->jobs;
     if (!setting->overrides.value.is_null()) input.overrides = setting->overrides.value;
   }
   api::Call call{.subject = {.name = run.spec.by.empty() ? "platform" : run.spec.by, .administrator = true},
