@@ -14,7 +14,7 @@ import zipfile
 
 from test_bad_days import processes
 from test_life import SCORE
-from towpath import TOW, Platform, PlatformCase, wait_until
+from towpath import PATIENCE, TOW, Platform, PlatformCase, wait_until
 
 PYTHON = "FROM towpath/python:12\nCMD [\"python3\", \"-c\", \"%s\"]\n"
 SERVES = "FROM towpath/python:12\nCMD [\"python3\", \"-m\", \"http.server\", \"%d\"]\n"
@@ -159,7 +159,7 @@ class BadInput(PlatformCase):
             for project in cases:
                 self.platform.tow("destroy", "project", project, "--yes", "--no-wait")
             for project, push in pushes.items():
-                out, _ = push.communicate(timeout=90)
+                out, _ = push.communicate(timeout=90 * PATIENCE)
                 self.assertEqual(push.returncode, 0, f"a push is done whatever the rollout does: {out}")
         self.still_good()
 
@@ -198,7 +198,7 @@ class BadInput(PlatformCase):
             p.write(folder, {"index.html": "newest\n"})
             p.git(folder, "commit", "-qam", "Newest")
             p.git(folder, "push", "tow", "main")
-            first.communicate(timeout=60)
+            first.communicate(timeout=60 * PATIENCE)
             wait_until("the newest is live", lambda: p.get("site--development--twice.localhost")[1] == "newest\n", 30)
 
     def test_destroyed_during_its_build(self):
@@ -208,7 +208,7 @@ class BadInput(PlatformCase):
         wait_until("it is being built", lambda: any(
             build.get("status", {}).get("phase") == "Running" for build in p.entities("halfway", "builds")), 40)
         p.tow("destroy", "project", "halfway", "--yes", timeout=60)
-        out, _ = push.communicate(timeout=60)
+        out, _ = push.communicate(timeout=60 * PATIENCE)
         self.assertEqual(push.returncode, 0, out)
         self.assertEqual(p.tow("get", "projects", "halfway", check=False).returncode, 4)
         self.assertEqual(processes([f"sleep {LONG}"]), [], "its children ended with it")

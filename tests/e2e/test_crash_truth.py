@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 from test_life import SCORE
-from towpath import ROOT, PlatformCase, wait_until
+from towpath import PATIENCE, ROOT, PlatformCase, wait_until
 
 HOST = "site--development--crash.localhost"
 PRODUCTION = "site--production--crash.localhost"
@@ -90,7 +90,7 @@ class CrashTruth(PlatformCase):
         p.start(fault=point)
         done = self.walk()
         try:
-            p.server.wait(10)
+            p.server.wait(10 * PATIENCE)
         except subprocess.TimeoutExpired:
             self.fail(f"{point} is not come by: {done}")
         p.start()

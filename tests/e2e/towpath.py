@@ -17,6 +17,8 @@ import urllib.request
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TOW = os.path.abspath(os.path.join(ROOT, os.environ.get("TOW", "build/release/src/apps/tow")))
 CACHE = os.environ.get("TOWPATH_TEST_CACHE", "/var/cache/towpath-test")
+# How many times as long as usual everything may take: a program with a sanitizer is slow, not wrong.
+PATIENCE = int(os.environ.get("TOWPATH_PATIENCE", "1"))
 
 
 def free_port():
@@ -27,6 +29,7 @@ def free_port():
 
 def wait_until(what, condition, seconds=60):
     """Polls a condition of the outside world; fails by name."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
@@ -86,11 +89,11 @@ class Platform:
 
     def kill(self, how=signal.SIGKILL):
         self.server.send_signal(how)
-        self.server.wait(30)
+        self.server.wait(30 * PATIENCE)
 
     def tow(self, *arguments, cwd=None, check=True, text_in=None, timeout=120):
         done = subprocess.run([TOW, *arguments], cwd=cwd or self.home, env=self.env, input=text_in, text=True,
-                              capture_output=True, timeout=timeout)
+                              capture_output=True, timeout=timeout * PATIENCE)
         if check and done.returncode != 0:
             raise AssertionError(f"tow {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.log()}")
         return done
@@ -106,7 +109,8 @@ class Platform:
             return next(iter(json.load(file)["tokens"].values()))
 
     def git(self, folder, *arguments, check=True, timeout=600):
-        done = subprocess.run(["git", *arguments], cwd=folder, env=self.env, text=True, capture_output=True, timeout=timeout)
+        done = subprocess.run(["git", *arguments], cwd=folder, env=self.env, text=True, capture_output=True,
+                              timeout=timeout * PATIENCE)
         if check and done.returncode != 0:
             raise AssertionError(f"git {' '.join(arguments)}: {done.stdout}\n{done.stderr}\n{self.log()}")
         return done
@@ -141,7 +145,7 @@ class Platform:
         """Status and text of a GET through the proxy."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", headers={"Host": host})
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
+            with urllib.request.urlopen(request, timeout=timeout * PATIENCE) as answer:
                 return answer.status, answer.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
