@@ -62,13 +62,16 @@ std::unique_ptr<store::Store> open_store(const ServerSettings& settings, const C
       {.directory = passable_directory(settings.data), .is_cold = &is_cold, .clock = &clock});
 }
 
-image::buildah::Settings image_settings(const ServerSettings& settings, const tow::Platform::Spec& platform) {
+void take_platform(image::buildah::Settings& settings, const tow::Platform::Spec& platform) {
+  settings.trust_host_certificates = platform.trust_host_certificates;
+  settings.python_index = platform.python_index;
+  settings.npm_registry = platform.npm_registry;
+}
+
+image::buildah::Settings image_settings(const ServerSettings& settings) {
   image::buildah::Settings made;
   made.directory = settings.images.empty() ? settings.data / "images" : settings.images;
   made.run_directory = settings.runtime / "images";
-  made.trust_host_certificates = platform.trust_host_certificates;
-  made.python_index = platform.python_index;
-  made.npm_registry = platform.npm_registry;
   made.closed_networks = {settings.network};
   return made;
 }
@@ -89,7 +92,7 @@ engine::local::Settings engine_settings(const ServerSettings& settings) {
   made.runtime_directory = settings.runtime / "engine";
   made.log_directory = settings.data / "logs";
   made.volume_directory = passable_directory(settings.data / "volumes");
-  made.image_storage = image::buildah::storage_root(image_settings(settings, {}));
+  made.image_storage = image::buildah::storage_root(image_settings(settings));
   made.name = settings.name;
   made.link_prefix = settings.links;
   made.network = settings.network;
@@ -102,9 +105,8 @@ struct Platform::Parts {
       : executor{std::move(e)},
         settings{std::move(s)},
         store{open_store(settings, *clock)},
-        platform{read_platform()},
         sealer{secret::open_key_file(settings.data / "key")},
-        images{image::buildah::make(image_settings(settings, platform))},
+        images{image::buildah::make(following_platform(image_settings(settings)))},
         router{route::haproxy::make(executor, route_settings(settings))},
         engine{engine::local::make(with_functions(engine_settings(settings)))} {}
 
@@ -118,6 +120,12 @@ struct Platform::Parts {
     spec.trust_host_certificates = settings.trust_host_certificates;
     return spec;
   }
+  /// Builds follow what the entity says, from one to the next.
+  image::buildah::Settings following_platform(image::buildah::Settings made) {
+    made.renew = [this](image::buildah::Settings& current) { take_platform(current, read_platform()); };
+    made.renew(made);
+    return made;
+  }
   engine::local::Settings with_functions(engine::local::Settings made) {
     made.internal_proxy_port = [this] { return router->internal_port(); };
     made.open_secret = deploy::secret_opener(*store, *sealer);
@@ -130,7 +138,6 @@ struct Platform::Parts {
   ServerSettings settings;
   std::shared_ptr<Clock> clock = std::make_shared<SystemClock>();
   std::unique_ptr<store::Store> store;
-  tow::Platform::Spec platform;
   std::unique_ptr<secret::Sealer> sealer;
   std::unique_ptr<image::Images> images;
   std::unique_ptr<route::Router> router;

@@ -206,10 +206,24 @@ TEST_F(RealImages, WhatLeavesTheRepositoryIsRefused) {
   EXPECT_NE(error->message().find("passwd -> /etc/passwd"), std::string::npos) << error->message();
 }
 
+TEST_F(RealImages, AComponentsOwnContainerfileIsBuiltInItsFolder) {
+  write("web/Dockerfile", "FROM scratch\nCOPY package.json ./\nCOPY . /all/\n");
+  write("web/.dockerignore", "*.log\n!kept.log\n");
+  for (const char* file : {"web/package.json", "web/a.log", "web/kept.log", "other.txt"}) write(file, file);
+  auto wanted = request();
+  wanted.component_path = "web";
+  const auto top = top_layer(build(wanted).image.id);
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator{top / "all"})
+    files.push_back(entry.path().filename());
+  std::ranges::sort(files);
+  EXPECT_EQ(files, (std::vector<std::string>{".dockerignore", "Dockerfile", "kept.log", "package.json"}));
+}
+
 TEST_F(RealImages, APathThatIsMeantRelativeToTheComponentIsExplained) {
   write("web/Containerfile", "FROM towpath/base:12\nCOPY package.json ./\n");
   write("web/package.json", "{}");
-  auto wanted = request();
+  auto wanted = request("web/Containerfile");
   wanted.component_path = "web";
   const auto error = error_of([&] { build(wanted); });
   ASSERT_TRUE(error);

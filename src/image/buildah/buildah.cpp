@@ -26,22 +26,30 @@ namespace {
 struct Source {
   std::string text;
   std::string pack;
-  std::filesystem::path file;  // in the context; empty when a pack wrote the text
+  std::filesystem::path file;     // in the context; empty when a pack wrote the text
+  std::filesystem::path context;  // what its paths start at
 };
 
 Source read_source(const BuildRequest& request) {
   if (!request.containerfile.empty())
     return {.text = read_inside(request.context, request.containerfile),
             .pack = {},
-            .file = request.context / std::filesystem::path{request.containerfile}.lexically_normal()};
+            .file = request.context / std::filesystem::path{request.containerfile}.lexically_normal(),
+            .context = request.context};
   auto found = packs::detect(request.context, request.component_path);
   if (found.containerfile.empty())
     throw fail(Code::Invalid, "nothing to build: {}. Add a Containerfile, or one of these files",
                found.explanation);
-  const bool own = found.pack.empty();
+  if (!found.pack.empty())
+    return {.text = std::move(found.containerfile),
+            .pack = std::move(found.pack),
+            .file = {},
+            .context = request.context};
+  auto context = choose_context(request.context, request.component_path, found.containerfile);
   return {.text = std::move(found.containerfile),
-          .pack = std::move(found.pack),
-          .file = own ? request.context / found.explanation : std::filesystem::path{}};
+          .pack = {},
+          .file = request.context / found.explanation,
+          .context = std::move(context)};
 }
 
 void check(const BuildRequest& request, const Layout& layout) {
@@ -61,7 +69,7 @@ BuildCommand prepare(const Source& source, const BuildRequest& request, const Se
   const auto directory = layout.builds / request.id;
   BuildCommand build;
   build.id = request.id;
-  build.context = request.context;
+  build.context = source.context;
   build.containerfile = source.file;
   build.id_file = directory / "image";
   build.arguments = request.arguments;
@@ -166,7 +174,8 @@ Task<BuildResult> BuildahImages::build(BuildRequest request, ProgressSink progre
     BuildLog log{progress, std::move(secrets)};
     std::string id;
     try {
-      id = co_await workshop_.build(prepare(source, request, workshop_.settings(), workshop_.layout()), log);
+      id = co_await workshop_.build(
+          prepare(source, request, workshop_.current_settings(), workshop_.layout()), log);
     } catch (const Error& error) {
       add_hint(error, request);
       throw;

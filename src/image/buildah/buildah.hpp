@@ -7,6 +7,7 @@
 // it, with its mounts; what then lies around is removed at once, or by the next start().
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ struct Settings {
   /// Where pip and npm look for packages in builds; empty: their own default.
   std::string python_index;
   std::string npm_registry;
+  /// Asked before every build, so that those three follow what they are set to while this runs.
+  std::function<void(Settings&)> renew;
   /// http_proxy, https_proxy, no_proxy and the like, for builds and for fetching. Empty: those of
   /// this process.
   std::map<std::string, std::string> proxy;

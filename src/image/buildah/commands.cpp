@@ -97,6 +97,11 @@ std::map<std::string, std::string> configuration_files(const Settings& settings,
   for (const auto& registry : settings.plain_registries)
     files["registries.conf"] += "[[registry]]\nlocation = \"" + registry + "\"\ninsecure = true\n";
   files["policy.json"] = "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n";
+  return files;
+}
+
+std::map<std::string, std::string> step_files(const Settings& settings) {
+  std::map<std::string, std::string> files;
   if (settings.trust_host_certificates || !settings.npm_registry.empty()) {
     files["npmrc"] = "";
     if (!settings.npm_registry.empty()) files["npmrc"] += "registry=" + settings.npm_registry + "\n";
@@ -136,14 +141,15 @@ Command build_command(const Settings& settings, const Layout& layout, const std:
   for (const auto& [key, path] : build.secrets)
     append(result.argv, {"--secret", "id=" + key + ",src=" + path.string()});
   for (const auto& tag : build.tags) append(result.argv, {"--tag", tag});
-  const auto files = configuration_files(settings, layout);
+  const auto files = step_files(settings);
+  const auto own = layout.builds / build.id;
   const auto mount = [&](const std::filesystem::path& from, const char* to) {
     append(result.argv, {"--volume", from.string() + ":" + to + ":ro"});
   };
   if (settings.trust_host_certificates)
     mount(settings.host_certificates, "/etc/ssl/certs/ca-certificates.crt");
-  if (files.contains("npmrc")) mount(layout.configuration / "npmrc", "/root/.npmrc");
-  if (files.contains("pip.conf")) mount(layout.configuration / "pip.conf", "/etc/pip.conf");
+  if (files.contains("npmrc")) mount(own / "npmrc", "/root/.npmrc");
+  if (files.contains("pip.conf")) mount(own / "pip.conf", "/etc/pip.conf");
   result.argv.push_back(build.context.string());
   if (build.network)
     result.argv = in_network(*build.network, layout.builds / build.id, std::move(result.argv));

@@ -21,7 +21,7 @@ inline constexpr TimePoint kSourceDate{std::chrono::seconds{1748736000}};
 struct Layout {
   std::filesystem::path storage;        // containers-storage's root
   std::filesystem::path storage_run;    // and what of it does not outlive a boot
-  std::filesystem::path configuration;  // containers.conf, registries.conf, npmrc, …
+  std::filesystem::path configuration;  // containers.conf, registries.conf, …
   std::filesystem::path caches;         // by project: what RUN --mount=type=cache keeps
   std::filesystem::path temporary;      // by build, on disk
   std::filesystem::path builds;         // by build, on tmpfs: secrets and state of the OCI runtime
@@ -30,6 +30,8 @@ Layout layout(const Settings& settings);
 
 /// The files of `configuration` by name. Nothing of the host's configuration is read by what runs with them.
 std::map<std::string, std::string> configuration_files(const Settings& settings, const Layout& layout);
+/// What the steps of one build see of the settings: npmrc and pip.conf, in the build's own directory.
+std::map<std::string, std::string> step_files(const Settings& settings);
 
 struct BuildCommand {
   std::string id;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "image/buildah/workshop.hpp"
+
 namespace tow::image::buildah {
 namespace {
 
@@ -60,8 +62,8 @@ TEST(Commands, ABuildWithEverything) {
         "--build-arg 'COLOUR=light blue'", "--label a=b",
         "--secret id=token,src=/run/t/builds/b1/secrets/token", "--tag localhost/x:1",
         "--volume /etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:ro",
-        "--volume /data/images/configuration/npmrc:/root/.npmrc:ro",
-        "--volume /data/images/configuration/pip.conf:/etc/pip.conf:ro"})
+        "--volume /run/t/builds/b1/npmrc:/root/.npmrc:ro",
+        "--volume /run/t/builds/b1/pip.conf:/etc/pip.conf:ro"})
     EXPECT_NE(said.find(part), std::string::npos) << part << " is not in: " << said;
 }
 
@@ -106,19 +108,34 @@ TEST(Commands, DebianIsPutTogetherFromPackagesWithoutWhatNobodyReads) {
 
 TEST(Commands, ConfigurationFiles) {
   auto with = settings();
-  EXPECT_FALSE(configuration_files(with, layout(with)).contains("npmrc"));
-  EXPECT_FALSE(configuration_files(with, layout(with)).contains("pip.conf"));
+  EXPECT_FALSE(step_files(with).contains("npmrc"));
+  EXPECT_FALSE(step_files(with).contains("pip.conf"));
   with.npm_registry = "https://npm.example/";
   with.python_index = "http://user:word@pip.example:8080/simple/";
-  auto files = configuration_files(with, layout(with));
+  auto files = step_files(with);
   EXPECT_EQ(files["npmrc"], "registry=https://npm.example/\n");
   EXPECT_EQ(
       files["pip.conf"],
       "[global]\nindex-url = http://user:word@pip.example:8080/simple/\ntrusted-host = pip.example:8080\n");
   with.trust_host_certificates = true;
-  files = configuration_files(with, layout(with));
+  files = step_files(with);
   EXPECT_NE(files["npmrc"].find("cafile=/etc/ssl/certs/ca-certificates.crt\n"), std::string::npos);
   EXPECT_NE(files["pip.conf"].find("cert = /etc/ssl/certs/ca-certificates.crt\n"), std::string::npos);
+}
+
+TEST(Commands, ABuildTakesTheSettingsThatHoldNow) {
+  auto with = settings();
+  with.npm_registry = "https://first.example/";
+  std::string registry = "https://second.example/";
+  with.renew = [&](Settings& current) { current.npm_registry = registry; };
+  const Workshop workshop{with};
+  EXPECT_EQ(workshop.current_settings().npm_registry, "https://second.example/");
+  registry = "https://third.example/";
+  EXPECT_EQ(step_files(workshop.current_settings())["npmrc"], "registry=https://third.example/\n");
+  registry.clear();
+  EXPECT_TRUE(step_files(workshop.current_settings()).empty());
+  with.renew = nullptr;
+  EXPECT_EQ(Workshop{with}.current_settings().npm_registry, "https://first.example/");
 }
 
 }  // namespace

@@ -101,6 +101,28 @@ std::vector<std::string> images_of(std::string_view containerfile,
   return images;
 }
 
+std::vector<std::string> copied_paths(std::string_view containerfile) {
+  static const RE2 copy{R"((?i)^(?:COPY|ADD)\s+(.*))"};
+  static const RE2 words{R"re(\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"\[\],]+))[,\s]*)re"};
+  std::vector<std::string> paths;
+  for (const auto& line : instructions(containerfile)) {
+    std::string rest;
+    if (!RE2::PartialMatch(line, copy, &rest) || rest.contains("--from")) continue;
+    std::vector<std::string> found;
+    re2::StringPiece left{rest};
+    std::string quoted;
+    std::string plain;
+    while (RE2::FindAndConsume(&left, words, &quoted, &plain))
+      found.push_back(quoted.empty() ? plain : quoted);
+    if (!found.empty()) found.pop_back();  // where it goes
+    for (auto& path : found) {
+      const bool literal = !path.starts_with("--") && path.find_first_of("$*?<") == std::string::npos;
+      if (literal && !path.contains("://") && !path.starts_with("git@")) paths.push_back(std::move(path));
+    }
+  }
+  return paths;
+}
+
 const std::vector<std::string>& instruction_names() {
   static const std::vector<std::string> names = {
       "ADD",   "ARG",        "CMD",     "COPY", "ENTRYPOINT", "ENV",        "EXPOSE", "FROM",   "HEALTHCHECK",

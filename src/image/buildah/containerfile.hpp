@@ -26,4 +26,8 @@ inline constexpr std::string_view kSaltArgument = "TOWPATH_PROJECT";
 /// builds that give it the same value.
 std::string salt_stages(std::string_view containerfile);
 
+/// What COPY and ADD take out of the context, as far as it is written out (no wildcards, variables,
+/// addresses).
+std::vector<std::string> copied_paths(std::string_view containerfile);
+
 }  // namespace tow::image::buildah

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "image/buildah/containerfile.hpp"
 #include "image/packs/tree.hpp"
 
 namespace tow::image::buildah {
@@ -45,6 +46,20 @@ void check_links(const std::filesystem::path& context) {
       "link inside of the repository",
       count, count == 1 ? " leads" : "s lead", fmt::join(found, ", "), count > found.size() ? ", …" : "",
       count == 1 ? "it stands for" : "they stand for");
+}
+
+std::filesystem::path choose_context(const std::filesystem::path& repository,
+                                     const std::filesystem::path& component, std::string_view containerfile) {
+  const auto folder = component.empty() ? repository : (repository / component).lexically_normal();
+  std::error_code ignored;
+  for (auto path : copied_paths(containerfile)) {
+    while (path.starts_with('/')) path.erase(0, 1);
+    if (path.contains("..")) continue;
+    if (std::filesystem::exists(repository / path, ignored) &&
+        !std::filesystem::exists(folder / path, ignored))
+      return repository;
+  }
+  return folder;
 }
 
 std::string read_inside(const std::filesystem::path& context, const std::string& path) {

@@ -89,5 +89,31 @@ TEST_F(Context, AFileIsReadFromInsideOnly) {
   }
 }
 
+TEST_F(Context, AComponentsContainerfileStartsInItsFolderUnlessItNamesWhatIsElsewhere) {
+  std::filesystem::create_directories(root_ / "web/src");
+  std::filesystem::create_directories(root_ / "shared");
+  std::ofstream{root_ / "web/package.json"} << "{}";
+  std::ofstream{root_ / "package-lock.json"} << "{}";
+  const struct {
+    const char* reason;
+    const char* text;
+    const char* context;
+  } cases[] = {
+      {"what it copies lies beside it", "FROM a\nCOPY package.json ./\nCOPY src /src\n", "web"},
+      {"everything of its folder", "FROM a\nCOPY . .\n", "web"},
+      {"paths from the top", "FROM a\nCOPY web/package.json ./\nCOPY web/ ./\n", ""},
+      {"a folder beside its own", "FROM a\nCOPY --chown=1000 [\"shared\", \"/shared/\"]\n", ""},
+      {"a file at the top alone", "FROM a\nADD package-lock.json \\\n  ./\n", ""},
+      {"another stage has other files", "FROM a\nCOPY --from=build /shared /shared\n", "web"},
+      {"what is nowhere decides nothing", "FROM a\nCOPY nothing* missing ../x https://a.example/b ./\n",
+       "web"},
+      {"nothing is copied", "FROM a\nRUN true\n", "web"},
+  };
+  for (const auto& one : cases)
+    EXPECT_EQ(choose_context(root_, "web", one.text), *one.context ? root_ / one.context : root_)
+        << one.reason;
+  EXPECT_EQ(choose_context(root_, "", "FROM a\nCOPY web/ ./\n"), root_);
+}
+
 }  // namespace
 }  // namespace tow::image::buildah

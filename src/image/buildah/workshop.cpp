@@ -57,7 +57,7 @@ std::string choose_runtime() {
       "cgroup v2 alone)"};
 }
 
-void check_machine(const Settings& settings) {
+void check_machine() {
   if (::geteuid() != 0)
     throw Error{Code::FailedPrecondition, "images are built and mounted as root; start Towpath as root"};
   constexpr std::pair<const char*, const char*> programs[] = {
@@ -72,6 +72,9 @@ void check_machine(const Settings& settings) {
     throw Error{Code::FailedPrecondition,
                 "/dev/net/tun is not there, which the network of builds needs; load the kernel module tun "
                 "(modprobe tun), or pass the device into the container that Towpath runs in"};
+}
+
+void check_certificates(const Settings& settings) {
   if (settings.trust_host_certificates && !std::filesystem::exists(settings.host_certificates))
     throw fail(Code::FailedPrecondition,
                "the host's certificates are to be trusted in builds, but {} is not there",
@@ -116,7 +119,8 @@ Workshop::Workshop(Settings settings)
       storage_{layout_.storage} {}
 
 Task<> Workshop::start() {
-  check_machine(settings_);
+  check_machine();
+  check_certificates(settings_);
   runtime_ = choose_runtime();
   for (const auto& directory :
        {layout_.storage, layout_.storage_run, layout_.configuration, layout_.configuration / "empty",
@@ -171,11 +175,20 @@ Task<> Workshop::sweep(std::string id) const {
   remove_leftovers(layout_, id);
 }
 
+Settings Workshop::current_settings() const {
+  Settings settings = settings_;
+  if (settings.renew) settings.renew(settings);
+  return settings;
+}
+
 Task<std::string> Workshop::build(const BuildCommand& build, BuildLog& log) const {
+  const auto settings = current_settings();
+  check_certificates(settings);
+  for (const auto& [name, text] : step_files(settings)) write_file(layout_.builds / build.id / name, text);
   if (build.network) write_file(layout_.builds / build.id / "routes", render_routes(*build.network));
-  auto command = build_command(settings_, layout_, runtime_, build);
+  auto command = build_command(settings, layout_, runtime_, build);
   command.output_limit = 4096;  // the log keeps what a message needs
-  const auto limits = build_limits(settings_);
+  const auto limits = build_limits(settings);
   limit_build(build_cgroup(build.id), limits);
   const auto outcome =
       co_await run(std::move(command), [&log](Stream, std::string_view line) { log.line(line); });

@@ -24,6 +24,8 @@ class Workshop {
   Task<> start();
 
   const Settings& settings() const { return settings_; }
+  /// The same as they are now, for one build.
+  Settings current_settings() const;
   const Layout& layout() const { return layout_; }
   const Storage& storage() const { return storage_; }
   std::filesystem::path lock_file(const char* name) const { return settings_.directory / name; }
