@@ -65,6 +65,12 @@ Task<std::string> inputs_of(const CommitReader& reader, const manifest::Componen
   std::set<std::string> paths{component.path.value};
   for (const auto& each : component.watch) paths.insert(each.value);
   if (component.containerfile) paths.insert(component.containerfile->value);
+  // A member of a workspace is made of others, too: of all of it, where nothing says of which.
+  if (component.watch.empty() && !component.path.value.empty()) {
+    const auto package = co_await reader.read("package.json");
+    const auto pnpm = co_await reader.read("pnpm-workspace.yaml");
+    if (pnpm || (package && package->contains("\"workspaces\""))) paths.insert("");
+  }
   std::string all = component.containerfile ? component.containerfile->value : "";
   for (const auto& [name, value] : component.build_args) all += fmt::format("\narg {}={}", name, value);
   for (const auto& path : paths) {
