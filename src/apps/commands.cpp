@@ -145,12 +145,17 @@ void add_commands(CLI::App& app, int& code, const cli::Output& output) {
   hook->callback([name, &code] { code = source::run_hook(*name); });
 }
 
-cli::Detected detect(const std::filesystem::path& folder) {
-  const auto found = image::packs::detect(folder);
+cli::Detected detect(const std::filesystem::path& root, const std::string& folder) {
+  const auto found = image::packs::detect(root, folder);
   return {.pack = found.pack,
           .containerfile = found.containerfile,
           .port = found.port,
-          .explanation = found.explanation};
+          .explanation = found.explanation,
+          .watch = found.watch};
+}
+
+std::vector<std::string> find_components(const std::filesystem::path& root) {
+  return image::packs::find_components(root);
 }
 
 }  // namespace tow::apps

@@ -9,6 +9,7 @@
 namespace tow::apps {
 
 void add_commands(CLI::App& app, int& code, const cli::Output& output);
-cli::Detected detect(const std::filesystem::path& source);
+cli::Detected detect(const std::filesystem::path& root, const std::string& folder);
+std::vector<std::string> find_components(const std::filesystem::path& root);
 
 }  // namespace tow::apps

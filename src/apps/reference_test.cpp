@@ -16,8 +16,12 @@ TEST(Reference, IsCurrent) {
   char program[] = "tow", command[] = "reference";
   char* words[] = {program, command};
   testing::internal::CaptureStdout();
-  ASSERT_EQ(
-      cli::run(2, words, {.version = TOWPATH_VERSION, .detect = &detect, .add_commands = &add_commands}), 0);
+  ASSERT_EQ(cli::run(2, words,
+                     {.version = TOWPATH_VERSION,
+                      .detect = &detect,
+                      .find_components = &find_components,
+                      .add_commands = &add_commands}),
+            0);
   const auto made = testing::internal::GetCapturedStdout();
   const std::string path = TOW_SOURCE_DIR "/docs/cli.md";
   if (std::getenv("TOW_UPDATE_GOLDEN") != nullptr) std::ofstream{path, std::ios::binary} << made;

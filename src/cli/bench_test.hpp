@@ -56,7 +56,8 @@ class CommandTest : public testing::Test {
   std::filesystem::path before;
   std::filesystem::path root;
   Extras extras{.version = "1.2.3",
-                .detect = [](const std::filesystem::path&) { return Detected{}; },
+                .detect = [](const std::filesystem::path&, const std::string&) { return Detected{}; },
+                .find_components = [](const std::filesystem::path&) { return std::vector<std::string>{}; },
                 .add_commands = {}};
 };
 

@@ -34,20 +34,19 @@ void write_file(Context& context, const fs::path& path, const std::string& text)
   context.output.line("wrote " + path.string());
 }
 
-// Folders that are components of their own: the root, or else those right below it that hold a program.
-std::map<std::string, std::string> find_components(Context& context, const fs::path& root) {
-  std::map<std::string, std::string> found;
-  if (!context.extras.detect(root).pack.empty() || fs::exists(root / "score.yaml")) {
-    found[score::component_name(root.filename().string())] = "";
-    return found;
+// The folders that are components, by name: what the folder is called, with the one above it where that is
+// taken.
+std::map<std::string, std::string> name_components(const std::vector<std::string>& folders,
+                                                   const fs::path& root) {
+  std::map<std::string, std::string> named;
+  for (const auto& folder : folders) {
+    const auto path = folder.empty() ? root : fs::path{folder};
+    auto name = score::component_name(path.filename().string());
+    if (named.contains(name))
+      name = score::component_name(path.parent_path().filename().string() + "-" + path.filename().string());
+    named[name] = folder;
   }
-  for (const auto& entry : fs::directory_iterator{root}) {
-    const auto name = entry.path().filename().string();
-    if (!entry.is_directory() || name.starts_with('.') || name == "node_modules") continue;
-    if (!context.extras.detect(entry.path()).pack.empty() || fs::exists(entry.path() / "score.yaml"))
-      found[score::component_name(name)] = name;
-  }
-  return found;
+  return named;
 }
 
 Task<> add_remote(Context& context, fs::path root, std::string name) {
@@ -76,31 +75,31 @@ Task<int> init(Context& context, InitArguments arguments) {
   const auto& workspace = context.workspace();
   const auto root = workspace.root;
   if (arguments.print_containerfile) {
-    const auto detected =
-        context.extras.detect(arguments.component.empty() ? fs::current_path() : root / arguments.component);
+    const auto here = fs::relative(fs::current_path(), root).generic_string();
+    const auto folder = arguments.component.empty() ? (here == "." ? "" : here) : arguments.component;
+    const auto detected = context.extras.detect(root, folder);
     if (detected.containerfile.empty())
-      throw fail(
-          Code::NotFound,
-          "no program was recognised here; write a Containerfile, or look at docs/packs.md for what is");
+      throw fail(Code::NotFound, "nothing that can be built was recognised: {}", detected.explanation);
     context.output.note("# " + detected.explanation);
     std::fputs(detected.containerfile.c_str(), stdout);
     co_return kOk;
   }
-  const auto components = find_components(context, root);
+  const auto components = name_components(context.extras.find_components(root), root);
   if (components.empty())
-    throw fail(Code::NotFound,
-               "no component was found: no Containerfile, package.json, Python program, CMakeLists.txt or "
-               "index.html, here or one folder below");
+    throw fail(Code::NotFound, "no component was found, here or two folders below: {}",
+               context.extras.detect(root, {}).explanation);
+  auto document = manifest::infer(components, "main");
   for (const auto& [name, folder] : components) {
     const auto directory = folder.empty() ? root : root / folder;
-    const auto detected = context.extras.detect(directory);
+    const auto detected = context.extras.detect(root, folder);
+    for (const auto& path : detected.watch) document.components[name]->watch.push_back(Text{path, {}, {}});
     if (!detected.explanation.empty()) context.output.line(fmt::format("{}: {}", name, detected.explanation));
     if (!fs::exists(directory / "score.yaml"))
       write_file(context, directory / "score.yaml",
                  score::render(score::infer({.name = name, .port = detected.port})));
   }
   if (components.size() > 1 || !components.begin()->second.empty())
-    write_file(context, root / manifest::kFileName, manifest::render(manifest::infer(components, "main")));
+    write_file(context, root / manifest::kFileName, manifest::render(document));
   const auto project = context.project_option.empty() ? workspace.project : context.project_option;
   if (project.empty()) {
     context.output.note("No project yet: tow project create NAME, then tow init -p NAME adds the git remote");

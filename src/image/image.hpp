@@ -55,7 +55,8 @@ struct Detection {
   std::string pack;                   // empty: nothing was recognised
   std::string containerfile;          // text, as it would be used
   std::optional<std::uint16_t> port;  // the port that the pack's program is told to listen on (variable PORT)
-  std::string explanation;            // "package.json with a start script, Node 18 from Debian"
+  std::string explanation;            // "package.json, started by its start script; Node 24 from npm"
+  std::vector<std::string> watch;  // paths of the context that the image is made of; empty: the component's
 };
 
 class Images {

@@ -6,7 +6,9 @@
 #include "cli/cli.hpp"
 
 int main(int argc, char** argv) {
-  return tow::cli::run(
-      argc, argv,
-      {.version = TOWPATH_VERSION, .detect = &tow::apps::detect, .add_commands = &tow::apps::add_commands});
+  return tow::cli::run(argc, argv,
+                       {.version = TOWPATH_VERSION,
+                        .detect = &tow::apps::detect,
+                        .find_components = &tow::apps::find_components,
+                        .add_commands = &tow::apps::add_commands});
 }

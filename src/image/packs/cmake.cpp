@@ -7,18 +7,73 @@
 #include <map>
 
 #include "base/error.hpp"
+#include "image/packs/listening.hpp"
 #include "image/packs/pack.hpp"
 #include "image/packs/text.hpp"
 
 namespace tow::image::packs {
 namespace {
 
+/// What find_package and pkg_check_modules look for, and the Debian packages that have it. What is not here
+/// is named in an Aptfile.
+struct Library {
+  std::string_view name;
+  std::string_view debian;
+};
+constexpr Library kLibraries[] = {
+    {"Boost", "libboost-all-dev"},
+    {"CURL", "libcurl4-openssl-dev"},
+    {"libcurl", "libcurl4-openssl-dev"},
+    {"OpenSSL", "libssl-dev"},
+    {"openssl", "libssl-dev"},
+    {"SQLite3", "libsqlite3-dev"},
+    {"sqlite3", "libsqlite3-dev"},
+    {"ZLIB", "zlib1g-dev"},
+    {"zlib", "zlib1g-dev"},
+    {"PostgreSQL", "libpq-dev"},
+    {"libpq", "libpq-dev"},
+    {"libpqxx", "libpqxx-dev"},
+    {"fmt", "libfmt-dev"},
+    {"spdlog", "libspdlog-dev"},
+    {"nlohmann_json", "nlohmann-json3-dev"},
+    {"httplib", "libcpp-httplib-dev"},
+    {"Poco", "libpoco-dev"},
+    {"CLI11", "libcli11-dev"},
+    {"cxxopts", "libcxxopts-dev"},
+    {"yaml-cpp", "libyaml-cpp-dev"},
+    {"tinyxml2", "libtinyxml2-dev"},
+    {"pugixml", "libpugixml-dev"},
+    {"Protobuf", "libprotobuf-dev protobuf-compiler"},
+    {"gRPC", "libgrpc++-dev protobuf-compiler-grpc"},
+    {"re2", "libre2-dev"},
+    {"absl", "libabsl-dev"},
+    {"Eigen3", "libeigen3-dev"},
+    {"OpenCV", "libopencv-dev"},
+    {"hiredis", "libhiredis-dev"},
+    {"libuv", "libuv1-dev"},
+    {"libevent", "libevent-dev"},
+    {"Libevent", "libevent-dev"},
+    {"ZeroMQ", "libzmq3-dev"},
+    {"GTest", "libgtest-dev"},
+    {"Catch2", "catch2"},
+    {"BZip2", "libbz2-dev"},
+    {"LibXml2", "libxml2-dev"},
+    {"TBB", "libtbb-dev"},
+};
+
 struct Targets {
   std::string project;
   std::vector<std::string> executables;  // in the order of the files
   std::vector<std::string> installed;
+  std::vector<std::string> packages;  // of Debian, which what it looks for is in
   bool installs = false;
 };
+
+void look_for(const std::string& name, Targets& targets) {
+  for (const auto& library : kLibraries)
+    if (library.name == name && std::ranges::find(targets.packages, library.debian) == targets.packages.end())
+      targets.packages.emplace_back(library.debian);
+}
 
 bool is_for_tests(const std::string& name) {
   return RE2::PartialMatch(name, "(?i)(^|[_-])(test|tests|bench|benchmark|example|fuzz)s?([_-]|$)") ||
@@ -56,6 +111,9 @@ void read_lists(const Tree& tree, const std::string& directory, int depth, Targe
       const auto target = expanded(words.front());
       if (!target.contains('$') && !is_for_tests(target)) targets.executables.push_back(target);
     }
+    if (name == "find_package") look_for(words.front(), targets);
+    if (name == "pkg_check_modules" || name == "pkg_search_module")
+      for (const auto& word_of : words) look_for(word_of.substr(0, word_of.find_first_of("<>=")), targets);
     if (name == "install") {
       targets.installs = true;
       if (words.front() == "TARGETS")
@@ -106,7 +164,14 @@ std::optional<Detection> cmake(const Tree& tree, Missing& missing) {
   }
   const bool installs = targets.installs && !targets.installed.empty();
 
-  std::string text = "FROM towpath/build:12 AS build\nWORKDIR /src\n" + copy({tree.source()}, "./") + "\n";
+  auto packages = debian_packages(tree);
+  std::vector<std::string> running;
+  for (const auto& name : packages)
+    if (!name.ends_with("-dev")) running.push_back(name);
+  packages.insert(packages.end(), targets.packages.begin(), targets.packages.end());
+
+  std::string text = "FROM towpath/build:12 AS build\nWORKDIR /src\n" + install_packages(packages) +
+                     copy({tree.source()}, "./") + "\n";
   text += "# The compiler's results are kept between builds; only what changed is compiled again.\n";
   text += "RUN --mount=type=cache,target=/root/.cache/ccache \\\n";
   text += "    cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \\\n";
@@ -124,13 +189,26 @@ std::optional<Detection> cmake(const Tree& tree, Missing& missing) {
     text.erase(text.size() - 3);
     text += "\n";
   }
-  text += "\nFROM towpath/base:12\nWORKDIR /app\n" + program_settings("", listens, command);
+  if (!packages.empty())
+    text +=
+        "# The shared libraries that the programs need, without what only building takes.\n"
+        "RUN find /out -type f -perm -u+x -exec ldd {} + 2>/dev/null | awk '/=> \\// { print $3 }' | sort -u "
+        "\\\n"
+        " | while read -r file; do install -D -m 644 \"$file\" \"/out/usr${file#/usr}\"; done\n";
+  Listening listening{.port = kPort, .remark = {}};
+  if (listens)
+    listening =
+        find_listening(tree, fmt::format("{}", fmt::join(command, " ")), {"cpp", "cc", "cxx", "c", "hpp"});
+  text += "\nFROM towpath/base:12\nWORKDIR /app\n" + install_packages(running) +
+          program_settings("", listens ? listening.port : 0, command);
   text += "USER app\nCOPY --from=build /out/ /\n";
 
   Detection detection{.pack = "cmake"};
   detection.explanation = fmt::format("CMakeLists.txt, {}; g++ 12 from Debian", reason);
+  if (!packages.empty()) detection.explanation += fmt::format(" with {}", fmt::join(packages, " "));
+  detection.explanation += listening.remark;
   detection.containerfile = "# " + detection.explanation + "\n" + text;
-  if (listens) detection.port = kPort;
+  if (listens) detection.port = listening.port;
   return detection;
 }
 

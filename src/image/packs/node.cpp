@@ -7,171 +7,55 @@
 #include <array>
 
 #include "base/error.hpp"
+#include "image/packs/listening.hpp"
 #include "image/packs/node_frameworks.hpp"
+#include "image/packs/node_installer.hpp"
+#include "image/packs/node_render.hpp"
 #include "image/packs/node_version.hpp"
+#include "image/packs/node_workspace.hpp"
 #include "image/packs/pack.hpp"
 #include "image/packs/text.hpp"
 
 namespace tow::image::packs {
 namespace {
 
-/// How dependencies are fetched: the files that decide about them, and the commands.
-struct Installer {
-  std::string program = "npm";
-  std::string set_up;              // a command that brings the program, or empty
-  std::vector<std::string> files;  // copied first
-  std::string all;                 // installs everything
-  std::string production;          // installs what running takes
-  std::string cache;               // directory worth keeping between builds
-  bool needs_source = false;       // installing runs or reads files of the project
-  bool needs_git = false;
-  bool prepares = false;  // "prepare" is for people's own copies; it runs before the build, not at installing
-};
-
-/// "pnpm@9.1.0+sha256…" in packageManager: the version of that program, or empty.
-std::string pinned(const Project& project, std::string_view program) {
-  const auto text = project.text("packageManager");
-  if (!text.starts_with(program) || text.size() <= program.size() || text[program.size()] != '@') return {};
-  auto version = text.substr(program.size() + 1);
-  version = version.substr(0, version.find('+'));
-  const bool sound =
-      std::ranges::all_of(version, [](unsigned char c) { return std::isalnum(c) || c == '.'; });
-  if (version.empty() || !sound)
-    throw fail(Code::Invalid, "packageManager in {} is \"{}\"; write NAME@VERSION",
-               project.tree.source("package.json"), text);
-  return version;
-}
-
-/// Dependencies that are directories beside the component, and workspaces, need more than the component.
-void refuse_local_dependencies(const Project& project) {
-  if (const auto root = project.tree.read_of_context("package.json"); root && project.tree.source() != "./") {
-    Node whole;
-    try {
-      whole = parse_json(*root);
-    } catch (const Error&) {
-      whole = {};  // another component's business
+/// What a file for people's own machines asks for: its first line that is no comment.
+std::string asked_by(const Tree& tree, const std::string& file) {
+  const auto text = tree.read(file);
+  if (!text) return {};
+  for (const auto& line : lines(*text)) {
+    auto version = trim(std::string_view{line}.substr(0, line.find('#')));
+    if (file == ".tool-versions") {
+      if (!version.starts_with("nodejs ")) continue;
+      version = trim(version.substr(7));
     }
-    if (whole.find("workspaces") || project.tree.read_of_context("pnpm-workspace.yaml"))
-      throw fail(Code::Unsupported,
-                 "{} belongs to the workspaces of the package.json at the top of the repository, which the "
-                 "Node pack "
-                 "does not know; write a Containerfile for it (its context is the whole repository)",
-                 project.tree.source("package.json"));
+    if (!version.empty()) return std::string{version};
   }
-  for (const char* map : {"dependencies", "devDependencies", "optionalDependencies"}) {
-    const Node* all = project.package.find(map);
-    if (!all || !all->map()) continue;
-    for (const auto& [name, version] : *all->map()) {
-      const std::string text = version.string() ? *version.string() : "";
-      if (text.starts_with("workspace:") || text.starts_with("link:") || text.contains("file:.."))
-        throw fail(
-            Code::Unsupported,
-            "{} depends on \"{}\" as \"{}\", which lies outside of the component; write a Containerfile "
-            "for it (its context is the whole repository)",
-            project.tree.source("package.json"), name, text);
-    }
+  return {};
+}
+
+NodeChoice choose_node(const Project& project, const Project& top, bool in_workspace) {
+  for (const auto* each : {&project, &top}) {
+    for (const char* file : {".nvmrc", ".node-version", ".tool-versions"})
+      if (const auto asked = asked_by(each->tree, file); !asked.empty())
+        return packs::choose_node(asked, each->tree.source(file), Taste::Newest);
+    const auto where = each->tree.source("package.json");
+    if (const auto asked = each->text("volta", "node"); !asked.empty())
+      return packs::choose_node(asked, "volta.node in " + where, Taste::Newest);
+    // Without packages of others, any Node that satisfies will do.
+    const bool alone = !in_workspace && !each->has_any("dependencies") && !each->has_any("devDependencies");
+    const auto asked = trim(each->text("engines", "node"));
+    if (!asked.empty() || each == &top)
+      return packs::choose_node(asked, "engines.node in " + where, alone ? Taste::Debian : Taste::Newest);
   }
+  return {};
 }
-
-Installer npm(const Project& project) {
-  Installer installer;
-  installer.cache = "/root/.npm";
-  const char* lock = project.tree.has("npm-shrinkwrap.json") ? "npm-shrinkwrap.json"
-                     : project.tree.has("package-lock.json") ? "package-lock.json"
-                                                             : nullptr;
-  if (lock) installer.files.emplace_back(lock);
-  installer.all = lock ? "npm ci" : "npm install";
-  installer.production = installer.all + " --omit=dev";
-  return installer;
-}
-
-Installer pnpm(const Project& project, const std::string& lock) {
-  auto version = pinned(project, "pnpm");
-  // The lock file's layout decides which majors can read it.
-  if (version.empty()) version = lock.contains("lockfileVersion: '9") ? "9" : "8";
-  return {.program = "pnpm",
-          .set_up = "npm install --global pnpm@" + version,
-          .files = {"pnpm-lock.yaml"},
-          .all = "pnpm install --frozen-lockfile",
-          .production = "pnpm install --frozen-lockfile --prod",
-          .cache = "/root/.local/share/pnpm/store"};
-}
-
-Installer yarn(const Project& project) {
-  auto version = pinned(project, "yarn");
-  if (project.tree.has(".yarnrc.yml") || (!version.empty() && !version.starts_with("1.")))
-    throw fail(
-        Code::Unsupported,
-        "{} uses Yarn 2 or later, which the Node pack does not know; it knows npm, pnpm and Yarn 1: write "
-        "a Containerfile",
-        project.tree.source("package.json"));
-  return {.program = "yarn",
-          .set_up = "npm install --global yarn@" + (version.empty() ? "1" : version),
-          .files = {"yarn.lock"},
-          .all = "yarn install --frozen-lockfile",
-          .production = "yarn install --frozen-lockfile --production",
-          .cache = "/usr/local/share/.cache/yarn"};
-}
-
-/// "git+https://…", "github:user/repository", "user/repository"
-bool is_from_git(const std::string& version) {
-  static const RE2 pattern{R"(^(?:git(?:\+\w+)?:|github:|gitlab:|bitbucket:|[\w.-]+/[\w.-]+(?:#|$)))"};
-  return RE2::PartialMatch(version, pattern);
-}
-
-Installer choose_installer(const Project& project) {
-  const Tree& tree = project.tree;
-  for (const char* file : {"bun.lockb", "bun.lock", "deno.lock"})
-    if (tree.has(file))
-      throw fail(Code::Unsupported,
-                 "{} belongs to a runtime which the Node pack does not know; it knows npm, pnpm and Yarn 1: "
-                 "write a Containerfile",
-                 tree.source(file));
-  refuse_local_dependencies(project);
-  Installer installer;
-  if (const auto lock = tree.read("pnpm-lock.yaml"))
-    installer = pnpm(project, *lock);
-  else if (tree.has("yarn.lock"))
-    installer = yarn(project);
-  else
-    installer = npm(project);
-  installer.files.insert(installer.files.begin(), "package.json");
-  if (tree.has(".npmrc")) installer.files.emplace_back(".npmrc");
-  for (const char* script : {"preinstall", "install", "postinstall"})
-    if (!project.script(script).empty()) installer.needs_source = true;
-  for (const char* map : {"dependencies", "devDependencies", "optionalDependencies"})
-    if (const Node* all = project.package.find(map); all && all->map())
-      for (const auto& [name, version] : *all->map())
-        if (const auto* text = version.string()) {
-          installer.needs_source = installer.needs_source || text->starts_with("file:");
-          installer.needs_git = installer.needs_git || is_from_git(*text);
-        }
-  installer.prepares = !project.script("prepare").empty() && !installer.needs_source;
-  return installer;
-}
-
-NodeChoice choose_node(const Project& project) {
-  for (const char* file : {".nvmrc", ".node-version"})
-    if (const auto text = project.tree.read(file))
-      for (const auto& line : lines(*text)) {
-        const auto version = trim(std::string_view{line}.substr(0, line.find('#')));
-        if (!version.empty()) return packs::choose_node(version, project.tree.source(file));
-      }
-  return packs::choose_node(trim(project.text("engines", "node")),
-                            "engines.node in " + project.tree.source("package.json"));
-}
-
-struct Start {
-  std::vector<std::string> command;
-  std::string reason;
-  bool listens = true;
-};
 
 /// Follows "npm run X" so that npm is not the process that gets the signals.
 std::string resolve_script(const Project& project, std::string line) {
   for (int depth = 0; depth < 5; ++depth) {
     std::string_view text = trim(line);
-    for (const std::string_view prefix : {"npm run ", "yarn run ", "pnpm run ", "yarn ", "pnpm "})
+    for (const std::string_view prefix : {"npm run ", "yarn run ", "pnpm run ", "yarn ", "pnpm ", "npm "})
       if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
     const auto next = project.script(text);
     if (text == trim(line) || next.empty() || text.contains(' ')) break;
@@ -180,10 +64,24 @@ std::string resolve_script(const Project& project, std::string line) {
   return line;
 }
 
-std::optional<Start> find_start(const Project& project) {
+/// What TypeScript's compiler makes of the file that starts the program.
+std::string compiled_main(const Project& project) {
+  const auto configuration = project.tree.read("tsconfig.json");
+  if (!configuration || !project.script("build").contains("tsc")) return {};
+  std::string out;
+  if (!RE2::PartialMatch(*configuration, R"re((?m)^[^/\n]*"outDir"\s*:\s*"(?:\./)?([\w./-]+?)/?")re", &out))
+    return {};
+  for (const char* name : {"index", "main", "server", "app"})
+    for (const char* folder : {"src/", ""})
+      if (project.tree.has(fmt::format("{}{}.ts", folder, name))) return fmt::format("{}/{}.js", out, name);
+  return {};
+}
+
+std::optional<Start> find_start(const Project& project, const std::optional<MadeServer>& server,
+                                const std::optional<MadeSite>& site) {
   if (const auto text = project.tree.read("Procfile")) {
     const auto process = choose_process(*text, project.tree.source("Procfile"));
-    return Start{start_command(process.command), "Procfile's " + process.name, process.listens()};
+    return Start{process.command, "Procfile's " + process.name, process.listens()};
   }
   const bool built = !project.script("build").empty();
   for (const char* name : {"start:prod", "start:production", "start"}) {
@@ -191,158 +89,135 @@ std::optional<Start> find_start(const Project& project) {
     if (script.empty()) continue;
     auto line = resolve_script(project, script);
     // A server for development is not what production should run, where there is something else.
-    if (built && (serves_for_development(line) || (line == "next start" && site_output(project)))) continue;
+    if (built && (server || site) && (serves_for_development(line) || (line == "next start" && site)))
+      continue;
     if (const auto before = project.script("pre" + std::string{name}); !before.empty())
       line = before + " && " + line;
-    return Start{start_command(line), fmt::format("its {} script", name)};
+    return Start{line, fmt::format("its {} script", name)};
   }
-  if (const auto server = framework_server(project); !server.empty())
-    return Start{start_command(server), "what its framework's build makes"};
-  if (const auto script = project.script("start"); !script.empty() && !(built && site_output(project)))
-    return Start{start_command(resolve_script(project, script)), "its start script"};
-  if (built && site_output(project)) return {};
+  if (server) return Start{server->command, fmt::format("what {}'s build makes", server->framework)};
+  if (site && site->sure) return {};
   if (auto main = project.text("main"); !main.empty()) {
     if (main.starts_with("./")) main.erase(0, 2);
-    // What the build makes cannot be seen yet.
     for (const std::string suffix : {"", ".js", ".cjs", ".mjs"})
-      if (project.tree.has(main + suffix)) return Start{{"node", main + suffix}, "its main file"};
-    if (built) return Start{{"node", main}, "its main file"};
+      if (project.tree.has(main + suffix)) return Start{"node " + main + suffix, "its main file"};
+    // What the build makes cannot be seen yet; "npm init" writes index.js whether it is there or not.
+    if (built && main != "index.js") return Start{"node " + main, "its main file"};
   }
-  for (const char* file :
-       {"server.js", "server.mjs", "server.cjs", "index.js", "index.mjs", "app.js", "main.js"})
-    if (project.tree.has(file)) return Start{{"node", file}, file};
+  for (const char* file : {"server.js", "server.mjs", "server.cjs", "index.js", "index.mjs", "app.js",
+                           "main.js", "src/server.js", "src/index.js", "src/app.js", "src/main.js"})
+    if (project.tree.has(file)) return Start{fmt::format("node {}", file), file};
+  if (const auto main = compiled_main(project); !main.empty())
+    return Start{"node " + main, fmt::format("{}, which tsc makes", main)};
   return {};
 }
 
-std::string run_install(const Installer& installer, const std::string& command) {
-  const char* before = installer.prepares ? "npm pkg delete scripts.prepare && " : "";
-  return "RUN --mount=type=cache,target=" + installer.cache + " " + before + command + "\n";
+/// Whether the program is started by what its package.json calls a tool for development.
+bool needs_tools(const Project& project, const Start& start) {
+  const Node* tools = project.package.find("devDependencies");
+  if (!tools || !tools->map()) return false;
+  return std::ranges::any_of(*tools->map(), [&](const auto& tool) {
+    const auto pattern = R"((?:^|[\s/]))" + RE2::QuoteMeta(tool.first) + R"((?:[\s/]|$))";
+    return RE2::PartialMatch(start.line, pattern);
+  });
 }
 
-std::vector<std::string> sources(const Project& project, const Installer& installer) {
-  std::vector<std::string> result;
-  for (const auto& file : installer.files) result.push_back(project.tree.source(file));
-  return result;
-}
-
-/// The build with what has to come before it.
-std::string run_build(const Installer& installer) {
-  std::string text = "RUN ";
-  if (installer.prepares) text += fmt::format("{} run prepare \\\n && ", installer.program);
-  return text + fmt::format("{} run build", installer.program);
-}
-
-/// FROM, Node's version and the package manager: what changes least. The base image works in /app.
-std::string beginning(const NodeChoice& choice, const Installer& installer, std::string_view stage) {
-  std::string text = fmt::format("FROM towpath/node:12{}{}\n", stage.empty() ? "" : " AS ", stage);
-  if (!choice.npm_version.empty()) text += "RUN npm install --global 'node@" + choice.npm_version + "'\n";
-  if (installer.needs_git) text += std::string{kInstallGit} + "\n";
-  if (!installer.set_up.empty()) text += "RUN " + installer.set_up + "\n";
-  return text;
-}
-
-std::string settings(const Project& project, const Start& start) {
-  std::string environment = "NODE_ENV=production";
-  if (const auto listening = listening_settings(project); start.listens && !listening.empty())
-    environment += " " + listening;
-  if (start.command.front() != "node") environment += " PATH=/app/node_modules/.bin:$PATH";
-  return program_settings(environment, start.listens, start.command);
-}
-
-/// Copies what decides about the dependencies and installs them.
-std::string dependencies(const Project& project, const Installer& installer, const std::string& command,
-                         std::string_view flags) {
-  if (installer.needs_source)
-    return "# Installing runs or reads files of the project, so all of it comes first.\n" +
-           copy({project.tree.source()}, "./", flags) + "\n" + run_install(installer, command);
-  return "# Dependencies first: they are installed again only when one of these files changes.\n" +
-         copy(sources(project, installer), "./") + "\n" + run_install(installer, command);
-}
-
-std::string program(const Project& project, const NodeChoice& choice, const Installer& installer,
-                    const Start& start) {
-  const bool installs =
-      installer.needs_source || project.has_any("dependencies") || project.has_any("optionalDependencies");
-  if (project.script("build").empty()) {
-    std::string text = beginning(choice, installer, "") + settings(project, start) + "\n";
-    if (installs) text += dependencies(project, installer, installer.production, "--chown=app");
-    if (installer.needs_source) return text + "USER app\n";
-    if (installs) text += "\n";
-    return text + "USER app\n" + copy({project.tree.source()}, "./", "--chown=app") + "\n";
+std::string describe(const NodePlan& plan, const Start* start) {
+  const auto framework = plan.server ? plan.server->framework : plan.site ? plan.site->builder : "";
+  std::string words = plan.project.tree.source("package.json");
+  if (plan.project.tree.path() == plan.top.tree.path() || !plan.workspace) words = "package.json";
+  if (!framework.empty()) words += fmt::format(" ({})", framework);
+  words += start ? fmt::format(", started by {}", start->reason)
+                 : fmt::format(" with a build script that makes a site in {}", plan.site->directory);
+  words += "; " + plan.choice.words;
+  if (plan.installer.words != "npm") words += ", " + plan.installer.words;
+  if (plan.workspace && !plan.workspace->self.path.empty()) {
+    std::vector<std::string> needs;
+    for (const auto* member : dependencies_of(*plan.workspace, plan.workspace->self))
+      needs.push_back(member->path);
+    words += fmt::format("; a member of the workspace in {}", plan.top.tree.source("package.json"));
+    if (!needs.empty()) words += fmt::format(", built after {}", fmt::join(needs, ", "));
   }
-  if (start.command.back().starts_with(".output/")) {
-    std::string whole = beginning(choice, installer, "build");
-    whole += "\n" + dependencies(project, installer, installer.all, "");
-    if (!installer.needs_source) whole += "\n" + copy({project.tree.source()}, "./") + "\n";
-    whole += run_build(installer) + "\n\n# What was built has all that it needs.\n";
-    Installer none;
-    return whole + beginning(choice, none, "") + settings(project, start) +
-           "USER app\nCOPY --from=build --chown=app /app/.output/ ./.output/\n";
-  }
-  std::string text = beginning(choice, installer, "dependencies");
-  if (installs) text += "\n" + dependencies(project, installer, installer.production, "");
-  text +=
-      "\n# Building takes the development tools too; they stay behind in this stage.\n"
-      "FROM dependencies AS build\n";
-  if (!installs) text += copy(sources(project, installer), "./") + "\n";
-  text += run_install(installer, installer.all);
-  if (!installer.needs_source) text += copy({project.tree.source()}, "./") + "\n";
-  text += run_build(installer) + " \\\n && mkdir /out \\\n";
-  text += " && find . -mindepth 1 -maxdepth 1 ! -name node_modules -exec cp -a -t /out {} +\n";
-  return text + "\nFROM dependencies\n" + settings(project, start) +
-         "USER app\nCOPY --from=build --chown=app /out/ ./\n";
+  if (plan.installer.files.size() > 0 && !plan.has_lock &&
+      (plan.project.has_any("dependencies") || plan.project.has_any("devDependencies")))
+    words += "; without a lock file, so npm takes the newest versions that package.json allows";
+  return words + plan.listening.remark;
 }
 
-std::string built_site(const Project& project, const NodeChoice& choice, const Installer& installer,
-                       const std::string& output) {
-  std::string text = beginning(choice, installer, "build");
-  text += "\n" + dependencies(project, installer, installer.all, "");
-  if (!installer.needs_source) text += "\n" + copy({project.tree.source()}, "./") + "\n";
-  text += run_build(installer) + "\n\n";
-  if (!is_single_page(project)) {
-    text +=
-        "# A web server for /srv, on PORT, with 404.html for what is not there.\nFROM towpath/static:12\n";
-  } else {
-    text +=
-        "# A web server for /srv, on PORT. The one page answers for every path without a dot: its program\n"
-        "# knows which there are. (Your own public/404.html ends that.)\n"
-        "FROM towpath/static:12\nUSER root\n"
-        "RUN printf '%s\\n' 'include \"lighttpd.conf\"' 'server.modules += (\"mod_rewrite\")' \\\n"
-        "      'url.rewrite-if-not-file = (\"^/([^?]*/)?[^.?/]*(\\?.*)?$\" => \"/index.html\")' \\\n"
-        "      > /etc/lighttpd/one-page.conf\n"
-        "USER app\nCMD [\"lighttpd\", \"-D\", \"-f\", \"/etc/lighttpd/one-page.conf\"]\n";
-  }
-  return text + copy({"/app/" + output + "/"}, "/srv/", "--from=build") + "\n";
+/// What a change of which makes another image: the component, what it needs, and what decides about packages.
+std::vector<std::string> watched(const NodePlan& plan) {
+  std::vector<std::string> paths;
+  if (!plan.workspace || plan.workspace->self.path.empty()) return paths;
+  paths.push_back(plan.project.tree.path());
+  for (const auto* member : dependencies_of(*plan.workspace, plan.workspace->self))
+    paths.push_back(plan.top.tree.source(member->path));
+  auto files = plan.installer.files;
+  for (const auto& name : plan.top.tree.files())
+    if (name.starts_with("tsconfig") && name.ends_with(".json")) files.push_back(name);
+  for (const auto& file : files) paths.push_back(plan.top.tree.source(file));
+  for (const auto& folder : plan.installer.folders) paths.push_back(plan.top.tree.source(folder));
+  return paths;
 }
 
 }  // namespace
+
+std::vector<std::string> programs_of_workspace(const Tree& top) {
+  std::vector<std::string> paths;
+  const auto workspace = find_workspace(top);
+  if (!workspace || !workspace->self.path.empty() || workspace->top != top.path()) return paths;
+  for (const auto* member : leaves_of(*workspace)) {
+    const Tree tree{top.context(), top.source(member->path)};
+    const Project project{tree, member->package};
+    const auto site = made_site(project);
+    bool starts = made_server(project) || (site && site->sure);
+    for (const char* script : {"start", "start:prod", "start:production"})
+      starts = starts || !project.script(script).empty();
+    for (const char* file : {"Procfile", "Containerfile", "Dockerfile", "score.yaml"})
+      starts = starts || tree.has(file);
+    if (starts) paths.push_back(tree.path());
+  }
+  return paths;
+}
 
 std::optional<Detection> node(const Tree& tree, Missing& missing) {
   const auto json = tree.read("package.json");
   if (!json) return {};
   const auto project = read_project(tree, *json);
-  const bool builds = !project.script("build").empty();
-  const auto output = site_output(project);
-  const auto start = find_start(project);
-  if (!start && !(builds && (output || tree.has("index.html")))) {
-    missing.push_back("package.json has neither a start script nor a main file that exists");
+  const auto workspace = find_workspace(tree);
+  const Tree above{tree.context(), workspace ? workspace->top : tree.path()};
+  const auto top = read_project(above, above.read("package.json").value_or("{}"));
+
+  NodePlan plan{.project = project, .top = top, .workspace = workspace ? &*workspace : nullptr};
+  plan.server = made_server(project);
+  plan.site = made_site(project);
+  const auto start = find_start(project, plan.server, plan.site);
+  if (!start && !plan.site) {
+    missing.push_back(
+        fmt::format("{} names no program: add \"start\": \"node FILE.js\" to its scripts, or a Procfile with "
+                    "\"web: COMMAND\"",
+                    tree.source("package.json")));
     return {};
   }
-  const auto choice = choose_node(project);
-  const auto installer = choose_installer(project);
+  plan.choice = choose_node(project, top, plan.workspace != nullptr);
+  plan.installer = choose_installer(project, top, plan.workspace);
+  plan.packages = debian_packages(tree);
+  plan.has_lock = std::ranges::any_of(plan.installer.files, [](const std::string& file) {
+    return file.contains("lock") || file == "npm-shrinkwrap.json";
+  });
   Detection detection{.pack = "node"};
   if (start) {
-    detection.explanation = fmt::format("package.json, started by {}; {}", start->reason, choice.words);
-    detection.containerfile = program(project, choice, installer, *start);
-    if (start->listens) detection.port = kPort;
+    if (start->listens) plan.listening = find_listening(tree, start->line, {"js", "mjs", "cjs", "ts", "mts"});
+    // What frameworks make asks for PORT, whatever is written down for people's own machines.
+    if (plan.server && start->line == plan.server->command) plan.listening = {.port = kPort};
+    plan.keeps_tools = needs_tools(project, *start);
+    if (start->listens) detection.port = plan.listening.port;
   } else {
-    const auto directory = output.value_or("dist");
-    detection.explanation =
-        fmt::format("package.json with a build script that makes a site in {}; {}", directory, choice.words);
-    detection.containerfile = built_site(project, choice, installer, directory);
     detection.port = kPort;
   }
-  detection.containerfile = "# " + detection.explanation + "\n" + detection.containerfile;
+  detection.explanation = describe(plan, start ? &*start : nullptr);
+  detection.containerfile =
+      "# " + detection.explanation + "\n" + (start ? program(plan, *start) : built_site(plan));
+  detection.watch = watched(plan);
   return detection;
 }
 

@@ -36,10 +36,9 @@ NodeChoice from_npm(std::string version) {
 
 }  // namespace
 
-NodeChoice choose_node(std::string_view asked, std::string_view where) {
+NodeChoice choose_node(std::string_view asked, std::string_view where, Taste taste) {
   NodeChoice debian{.npm_version = {}, .words = "Node 18 from Debian"};
-  if (asked.empty()) return debian;
-  std::string text{asked};
+  std::string text{asked.empty() ? "*" : asked};
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
   for (const auto& [name, range] : kCodenames)
     if (text == name) text = range;
@@ -47,9 +46,12 @@ NodeChoice choose_node(std::string_view asked, std::string_view where) {
   if (!range)
     throw fail(Code::Invalid, "{} asks for Node \"{}\", which is not a version; there are {}", where, asked,
                kThereAre);
-  if (!range->exact() && range->accepts(kDebian)) return debian;
+  const bool debians = !range->exact() && range->accepts(kDebian);
+  if (debians && taste == Taste::Debian) return debian;
   for (const int major : kMajors)
-    if (range->accepts({major, 999'999, 999'999})) return from_npm(std::to_string(major));
+    if (range->accepts({major, 999'999, 999'999}))
+      return debians && major == kDebian.major ? debian : from_npm(std::to_string(major));
+  if (debians) return debian;
   // Accepts only some releases of a major: npm finds the newest of those.
   const auto lowest = range->lowest();
   if (lowest && std::ranges::find(kMajors, lowest->major) != std::end(kMajors)) {

@@ -30,14 +30,32 @@ TEST(NodeVersion, IsHonoured) {
       {"newer than Debian's of the same major", "18.20.8", "18.20.8"},
   };
   for (const auto& one : cases)
-    EXPECT_EQ(choose_node(one.asked, ".nvmrc").npm_version, one.npm_version)
+    EXPECT_EQ(choose_node(one.asked, ".nvmrc", Taste::Debian).npm_version, one.npm_version)
+        << one.reason << ": " << one.asked;
+}
+
+TEST(NodeVersion, OtherPeoplesPackagesGetTheNewestLongTermSupport) {
+  const struct {
+    const char* reason;
+    const char* asked;
+    const char* npm_version;
+  } cases[] = {
+      {"nothing was asked for", "", "24"},
+      {"a range that many satisfy", ">=16", "24"},
+      {"the newest of those with long-term support that there are below", ">=18 <23", "22"},
+      {"Debian's major alone", "18", ""},
+      {"what Debian's alone satisfies", ">=18.20 <19", ""},
+      {"an exact version is taken exactly", "18.17.1", "18.17.1"},
+  };
+  for (const auto& one : cases)
+    EXPECT_EQ(choose_node(one.asked, ".nvmrc", Taste::Newest).npm_version, one.npm_version)
         << one.reason << ": " << one.asked;
 }
 
 TEST(NodeVersion, WhatCannotBeHadIsNamed) {
   for (const char* asked : {"14", "19", "<18", "27", "0.12", "banana", ">21 <20"}) {
     try {
-      choose_node(asked, "engines.node in web/package.json");
+      choose_node(asked, "engines.node in web/package.json", Taste::Newest);
       ADD_FAILURE() << asked << " was accepted";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::Invalid);

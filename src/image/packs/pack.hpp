@@ -19,4 +19,11 @@ std::optional<Detection> python(const Tree& tree, Missing& missing);
 std::optional<Detection> cmake(const Tree& tree, Missing& missing);
 std::optional<Detection> site(const Tree& tree, Missing& missing);
 
+/// The Debian packages that an Aptfile asks for, one a line. Throws Error{Invalid} for what is no name of
+/// one.
+std::vector<std::string> debian_packages(const Tree& tree);
+
+/// The members of the workspace whose top this is that are programs or sites; none where it is no workspace.
+std::vector<std::string> programs_of_workspace(const Tree& top);
+
 }  // namespace tow::image::packs

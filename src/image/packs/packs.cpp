@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 #include <re2/re2.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "image/packs/pack.hpp"
 #include "image/packs/text.hpp"
@@ -31,6 +33,20 @@ std::optional<std::uint16_t> exposed_port(const std::string& containerfile) {
 bool serves_site(const Detection& found) { return found.containerfile.contains("FROM towpath/static:12"); }
 
 }  // namespace
+
+std::vector<std::string> debian_packages(const Tree& tree) {
+  static const RE2 name{R"([a-z0-9][a-z0-9+.-]+(?::[a-z0-9]+)?)"};
+  std::vector<std::string> packages;
+  for (const auto& line : lines(tree.read("Aptfile").value_or(""))) {
+    const auto package = std::string{trim(std::string_view{line}.substr(0, line.find('#')))};
+    if (package.empty()) continue;
+    if (!RE2::FullMatch(package, name))
+      throw fail(Code::Invalid, "{}: \"{}\" is no name of a Debian package; write one name a line",
+                 tree.source("Aptfile"), package);
+    packages.push_back(package);
+  }
+  return packages;
+}
 
 Detection detect(const std::filesystem::path& context, const std::filesystem::path& component) {
   const Tree tree{context, component};
@@ -69,6 +85,42 @@ Detection detect(const std::filesystem::path& context, const std::filesystem::pa
       component.empty() || component == "." ? "the repository" : tree.source());
   if (!missing.empty()) nothing.explanation += fmt::format(" ({})", fmt::join(missing, "; "));
   return nothing;
+}
+
+namespace {
+
+bool is_component(const Tree& tree) {
+  return tree.has("score.yaml") || !detect(tree.context(), tree.path()).containerfile.empty();
+}
+
+void look_below(const Tree& tree, int levels, std::vector<std::string>& found) {
+  constexpr std::string_view others[] = {"node_modules", "docs",        "test",    "tests",
+                                         "examples",     "e2e",         "scripts", "vendor",
+                                         "build",        "third_party", "venv",    "dist"};
+  for (const auto& name : tree.directories()) {
+    if (std::ranges::find(others, name) != std::end(others)) continue;
+    const Tree folder{tree.context(), tree.source(name)};
+    const auto programs = programs_of_workspace(folder);
+    found.insert(found.end(), programs.begin(), programs.end());
+    if (!programs.empty()) continue;
+    if (is_component(folder))
+      found.push_back(folder.path());
+    else if (levels > 1)
+      look_below(folder, levels - 1, found);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> find_components(const std::filesystem::path& context) {
+  const Tree tree{context, {}};
+  for (const char* file : {"score.yaml", "Containerfile", "Dockerfile"})
+    if (tree.has(file)) return {""};
+  auto found = programs_of_workspace(tree);
+  if (!found.empty()) return found;
+  if (is_component(tree)) return {""};
+  look_below(tree, 2, found);
+  return found;
 }
 
 std::string ignore_file(const std::string& containerfile) {

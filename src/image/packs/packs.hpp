@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "image/image.hpp"
 
@@ -16,6 +17,11 @@ namespace tow::image::packs {
 /// version that cannot be had or a file that cannot be understood, Error{Unsupported} for a way to declare
 /// dependencies that no pack knows.
 Detection detect(const std::filesystem::path& context, const std::filesystem::path& component = {});
+
+/// The folders of a repository that are components, relative to it ("" is the repository): itself when it is
+/// a program or a site; the programs and sites of its workspace; else what lies in its folders, two levels
+/// deep. A folder with a score.yaml is one. Throws as detect does.
+std::vector<std::string> find_components(const std::filesystem::path& context);
 
 /// What a build by a pack leaves out of the context, beside what the source's own ignore file names: what is
 /// no source, and .env with its secrets.

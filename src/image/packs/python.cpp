@@ -7,7 +7,9 @@
 #include <cctype>
 
 #include "base/error.hpp"
+#include "image/packs/listening.hpp"
 #include "image/packs/pack.hpp"
+#include "image/packs/python_start.hpp"
 #include "image/packs/semver.hpp"
 #include "image/packs/text.hpp"
 
@@ -103,30 +105,8 @@ std::string value(const std::vector<std::string>& table, std::string_view key) {
   return {};
 }
 
-struct Dependencies {
-  std::string text;  // requirements and pyproject.toml together, lower case: for what it depends on
-  std::vector<std::string> files;  // requirements.txt and what it includes
-  bool needs_source = false;       // a requirement is a directory of the component
-  bool requirements = false;
-  bool project = false;  // pyproject.toml has [project]
-  bool package = false;  // … and says how it is built
-
-  bool on(std::string_view name) const {
-    for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
-      const auto next = at + name.size();
-      const auto is_word = [](unsigned char c) {
-        return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-      };
-      if ((at == 0 || !is_word(static_cast<unsigned char>(text[at - 1]))) &&
-          (next == text.size() || !is_word(static_cast<unsigned char>(text[next]))))
-        return true;
-    }
-    return false;
-  }
-};
-
 /// A requirements file and those that it includes.
-void read_requirements(const Tree& tree, const std::string& file, Dependencies& result) {
+void read_requirements(const Tree& tree, const std::string& file, PythonDependencies& result) {
   static const RE2 includes{R"(^(?:-r|--requirement|-c|--constraint)[\s=]+(\S+))"};
   static const RE2 local{R"(^(?:-e\s|--editable|\.|/|file:))"};
   const auto text = tree.read(file);
@@ -146,14 +126,36 @@ void read_requirements(const Tree& tree, const std::string& file, Dependencies& 
   }
 }
 
-Dependencies read_dependencies(const Tree& tree) {
-  Dependencies result;
-  read_requirements(tree, "requirements.txt", result);
+/// Where requirements are written down.
+constexpr const char* kRequirements[] = {"requirements.txt", "requirements/production.txt",
+                                         "requirements/prod.txt", "requirements/base.txt"};
+
+/// Packages that compile against libraries of the system, by what Debian calls those.
+struct Native {
+  std::string_view package;
+  std::string_view debian;
+};
+constexpr Native kNative[] = {
+    {"psycopg2", "gcc libc6-dev python3-dev libpq-dev"},
+    {"mysqlclient", "gcc libc6-dev python3-dev pkg-config default-libmysqlclient-dev"},
+    {"uwsgi", "gcc libc6-dev python3-dev"},
+    {"python-ldap", "gcc libc6-dev python3-dev libldap-dev libsasl2-dev"},
+    {"pycairo", "gcc libc6-dev python3-dev pkg-config libcairo2-dev"},
+};
+
+PythonDependencies read_dependencies(const Tree& tree) {
+  PythonDependencies result;
+  for (const char* file : kRequirements)
+    if (result.files.empty()) read_requirements(tree, file, result);
   result.requirements = !result.files.empty();
   if (const auto text = tree.read("pyproject.toml")) {
     result.text += *text;
     result.project = !table(*text, "project").empty();
     result.package = result.project && !table(*text, "build-system").empty();
+    static const RE2 entry{R"re(^["']?([A-Za-z0-9_.-]+)["']?\s*=\s*["'])re"};
+    std::string name;
+    for (const auto& line : table(*text, "project.scripts"))
+      if (RE2::PartialMatch(line, entry, &name)) result.scripts.push_back(name);
     if (!result.requirements && !result.project && !table(*text, "tool.poetry").empty())
       throw fail(Code::Unsupported,
                  "{} declares its dependencies for Poetry alone; the Python pack reads [project] or "
@@ -193,90 +195,26 @@ std::string check_versions(const Tree& tree) {
   return remark;
 }
 
-struct Start {
-  std::vector<std::string> command;
-  std::string reason;
-  bool listens = true;
-};
-
-/// The name of the variable that holds a web application: "app = FastAPI(" gives "app".
-std::string application(const std::string& text, const char* kind) {
-  std::string name;
-  RE2::PartialMatch(text, std::string{R"((?m)^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?)"} + kind + R"(\()", &name);
-  return name;
-}
-
-/// A module of the component that makes a web application, served by a server among the dependencies.
-std::optional<Start> served(const Tree& tree, const Dependencies& dependencies) {
-  const auto bind = fmt::format("0.0.0.0:${{PORT:-{}}}", kPort);
-  for (const char* module : {"app", "main", "wsgi", "asgi", "server", "application"}) {
-    const auto text = tree.read(std::string{module} + ".py");
-    if (!text) continue;
-    for (const char* kind : {"FastAPI", "Starlette", "Litestar", "Quart"})
-      if (const auto name = application(*text, kind); !name.empty() && dependencies.on("uvicorn"))
-        return Start{start_command(fmt::format("uvicorn --host 0.0.0.0 --port ${{PORT:-{}}} {}:{}", kPort,
-                                               module, name)),
-                     fmt::format("uvicorn, which serves {}.py", module)};
-    if (!dependencies.on("gunicorn")) continue;
-    for (const char* kind : {"Flask", "get_wsgi_application", "Bottle", "Falcon", "App", "API", "create_app"})
-      if (const auto name = application(*text, kind); !name.empty())
-        return Start{start_command(fmt::format("gunicorn --bind {} {}:{}", bind, module, name)),
-                     fmt::format("gunicorn, which serves {}.py", module)};
-  }
-  return {};
-}
-
-std::optional<Start> django(const Tree& tree, const Dependencies& dependencies) {
-  if (!tree.has("manage.py") || !dependencies.on("django")) return {};
-  for (const auto& directory : tree.directories())
-    if (tree.has(directory + "/wsgi.py")) {
-      if (dependencies.on("gunicorn"))
-        return Start{
-            start_command(fmt::format("gunicorn --bind 0.0.0.0:${{PORT:-{}}} {}.wsgi", kPort, directory)),
-            fmt::format("gunicorn, which serves {}/wsgi.py", directory)};
-      if (dependencies.on("uvicorn") && tree.has(directory + "/asgi.py"))
-        return Start{
-            start_command(fmt::format("uvicorn --host 0.0.0.0 --port ${{PORT:-{}}} {}.asgi:application",
-                                      kPort, directory)),
-            fmt::format("uvicorn, which serves {}/asgi.py", directory)};
-    }
-  return Start{
-      start_command(fmt::format("python3 manage.py runserver --noreload 0.0.0.0:${{PORT:-{}}}", kPort)),
-      "manage.py runserver (add gunicorn to the dependencies for production)"};
-}
-
-std::optional<Start> find_start(const Tree& tree, const Dependencies& dependencies) {
-  if (const auto text = tree.read("Procfile")) {
-    const auto process = choose_process(*text, tree.source("Procfile"));
-    return Start{start_command(process.command), "Procfile's " + process.name, process.listens()};
-  }
-  if (auto start = django(tree, dependencies)) return start;
-  if (auto start = served(tree, dependencies)) return start;
-  for (const char* file : {"main.py", "app.py", "server.py", "run.py", "wsgi.py", "__main__.py"})
-    if (tree.has(file)) return Start{{"python3", file}, file};
-  for (const auto& directory : tree.directories())
-    if (dependencies.project && tree.has(directory + "/__main__.py"))
-      return Start{{"python3", "-m", directory}, directory + "/__main__.py"};
-  if (const auto text = tree.read("pyproject.toml"); text && dependencies.package) {
-    static const RE2 entry{R"re(^["']?([A-Za-z0-9_.-]+)["']?\s*=\s*["'])re"};
-    for (const auto& line : table(*text, "project.scripts")) {
-      std::string name;
-      if (RE2::PartialMatch(line, entry, &name)) return Start{{name}, "project.scripts of pyproject.toml"};
-    }
-  }
-  return {};
-}
-
-std::string render(const Tree& tree, const Dependencies& dependencies, const Start& start) {
+std::string render(const Tree& tree, const PythonDependencies& dependencies, const PythonStart& start,
+                   int port) {
   const std::string cached = "RUN --mount=type=cache,target=/root/.cache/pip ";
   std::string text = "FROM towpath/python:12\n";
   if (dependencies.text.contains("git+")) text += std::string{kInstallGit} + "\n";
-  text += program_settings("PYTHONUNBUFFERED=1", start.listens, start.command);
-  if (dependencies.requirements && dependencies.needs_source) {
-    return text + "\n# A requirement lies in the project, so all of it comes first.\n" +
-           copy({tree.source()}, "./", "--chown=app") + "\n" + cached +
-           "pip install -r requirements.txt\nUSER app\n";
-  }
+  auto packages = debian_packages(tree);
+  for (const auto& [name, debian] : kNative)
+    if (dependencies.on(name)) packages.emplace_back(debian);
+  text += install_packages(packages);
+  text += program_settings("PYTHONUNBUFFERED=1", port, start_command(start.line));
+  // Pages and styles of Django that its server is to hand out are put together beforehand.
+  const std::string last =
+      dependencies.on("django") && dependencies.on("whitenoise")
+          ? "RUN python3 manage.py collectstatic --noinput || echo 'collectstatic did not work: "
+            "see above; the program starts without those files'\nUSER app\n"
+          : "USER app\n";
+  const auto source = copy({tree.source()}, "./", "--chown=app") + "\n";
+  if (dependencies.requirements && dependencies.needs_source)
+    return text + "\n# A requirement lies in the project, so all of it comes first.\n" + source + cached +
+           "pip install -r " + dependencies.files.front() + "\n" + last;
   if (dependencies.requirements) {
     const bool one = dependencies.files.size() == 1;
     text += fmt::format(
@@ -287,7 +225,7 @@ std::string render(const Tree& tree, const Dependencies& dependencies, const Sta
       const auto folder = std::filesystem::path{file}.parent_path().string();
       text += copy({tree.source(file)}, folder.empty() ? "./" : "./" + folder + "/") + "\n";
     }
-    text += cached + "pip install -r requirements.txt\n";
+    text += cached + "pip install -r " + dependencies.files.front() + "\n";
   } else if (dependencies.project) {
     text +=
         "\n# Dependencies first: they are installed again only when this file changes. The base image has "
@@ -300,36 +238,49 @@ std::string render(const Tree& tree, const Dependencies& dependencies, const Sta
         "print(*tomllib.load(open('pyproject.toml', 'rb'))['project'].get('dependencies', []), sep='\\n')\" "
         "> /tmp/requirements.txt \\\n && pip install -r /tmp/requirements.txt\n";
   }
-  const bool packaged = dependencies.package && !dependencies.requirements;
-  if (!packaged) return text + "\nUSER app\n" + copy({tree.source()}, "./", "--chown=app") + "\n";
-  text += "\n" + copy({tree.source()}, "./", "--chown=app") + "\n";
-  return text + cached + "pip install --no-deps .\nUSER app\n";
+  // What is started from its folder need not be installed, and often is in no shape to be.
+  const bool packaged =
+      dependencies.package && !dependencies.requirements && (start.installed || tree.has_directory("src"));
+  if (!packaged && last == "USER app\n") return text + "\n" + last + source;
+  text += "\n" + source;
+  if (packaged) text += cached + "pip install --no-deps .\n";
+  return text + last;
 }
 
 }  // namespace
 
 std::optional<Detection> python(const Tree& tree, Missing& missing) {
   const char* sign = nullptr;
-  for (const char* file : {"requirements.txt", "pyproject.toml", "manage.py", "Pipfile", "setup.py",
-                           "main.py", "app.py", "wsgi.py"})
+  for (const char* file :
+       {"requirements.txt", "pyproject.toml", "manage.py", "Pipfile", "setup.py", "main.py", "app.py",
+        "wsgi.py", "requirements/production.txt", "requirements/prod.txt", "requirements/base.txt"})
     if (tree.has(file)) {
       sign = file;
       break;
     }
   if (!sign) return {};
-  const auto remark = check_versions(tree);
+  auto remark = check_versions(tree);
   const auto dependencies = read_dependencies(tree);
-  const auto start = find_start(tree, dependencies);
+  const auto start = find_python_start(tree, dependencies);
   if (!start) {
-    missing.push_back(
-        fmt::format("{} is there, but none of main.py, app.py, manage.py, wsgi.py and Procfile", sign));
+    missing.push_back(fmt::format(
+        "{} is there, but no program: add main.py, app.py or manage.py, or a Procfile with \"web: COMMAND\"",
+        tree.source(sign)));
     return {};
   }
+  if (!dependencies.requirements)
+    for (const char* lock : {"uv.lock", "poetry.lock", "pdm.lock"})
+      if (tree.has(lock))
+        remark += fmt::format("; {} is not read: versions are those of pyproject.toml", lock);
+  Listening listening{.port = kPort, .remark = {}};
+  if (!start->told_port && start->listens) listening = find_listening(tree, start->line, {"py"});
   Detection detection{.pack = "python"};
   const auto how = start->reason == sign ? std::string{} : ", started by " + start->reason;
-  detection.explanation = fmt::format("{}{}; Python 3.11 from Debian{}", sign, how, remark);
-  detection.containerfile = "# " + detection.explanation + "\n" + render(tree, dependencies, *start);
-  if (start->listens) detection.port = kPort;
+  detection.explanation =
+      fmt::format("{}{}; Python 3.11 from Debian{}{}", sign, how, remark, listening.remark);
+  if (start->listens) detection.port = listening.port;
+  detection.containerfile = "# " + detection.explanation + "\n" +
+                            render(tree, dependencies, *start, start->listens ? listening.port : 0);
   return detection;
 }
 

@@ -136,14 +136,21 @@ std::vector<std::string> start_command(std::string_view line) {
   return {"sh", "-c", script};
 }
 
-std::string program_settings(std::string_view environment, bool listens,
-                             std::span<const std::string> command) {
+std::string program_settings(std::string_view environment, int port, std::span<const std::string> command) {
   std::string variables{environment};
-  if (listens) variables += fmt::format("{}PORT={}", variables.empty() ? "" : " ", kPort);
+  if (port != 0) variables += fmt::format("{}PORT={}", variables.empty() ? "" : " ", port);
   std::string text;
   if (!variables.empty()) text += "ENV " + variables + "\n";
-  if (listens) text += fmt::format("EXPOSE {}\n", kPort);
+  if (port != 0) text += fmt::format("EXPOSE {}\n", port);
   return text + "CMD " + exec_form(command) + "\n";
+}
+
+std::string install_packages(const std::vector<std::string>& packages) {
+  if (packages.empty()) return {};
+  return fmt::format(
+      "RUN apt-get update -q && apt-get install -q -y --no-install-recommends {} && rm -rf "
+      "/var/lib/apt/lists/*\n",
+      fmt::join(packages, " "));
 }
 
 Process choose_process(std::string_view procfile, std::string_view where) {

@@ -25,13 +25,16 @@ std::vector<std::string> start_command(std::string_view line);
 
 /// What is said about the running program: its environment, its port, its command. All of it stands before
 /// what changes with the source, because every instruction after a change costs a step of the build.
-std::string program_settings(std::string_view environment, bool listens,
-                             std::span<const std::string> command);
+/// `port` is 0 for a program that listens on none.
+std::string program_settings(std::string_view environment, int port, std::span<const std::string> command);
 
 /// For dependencies that are fetched from git.
 inline constexpr std::string_view kInstallGit =
     "RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf "
     "/var/lib/apt/lists/*";
+
+/// "RUN apt-get … PACKAGES", or empty for none.
+std::string install_packages(const std::vector<std::string>& packages);
 
 /// One process of a Procfile: "web: gunicorn app:app".
 struct Process {

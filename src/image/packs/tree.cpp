@@ -18,6 +18,7 @@ namespace tow::image::packs {
 namespace {
 
 constexpr std::size_t kLargestFile = 1 << 20;
+constexpr std::size_t kLargestLock = 32 << 20;
 
 /// Opens below `root` or not at all: neither "..", nor an absolute path, nor a symbolic link leads out of it.
 int open_beneath(int root, const std::string& path, int flags) {
@@ -71,13 +72,23 @@ bool Tree::has_directory(const std::string& directory) const {
 
 std::optional<std::string> Tree::read(const std::string& file) const { return read_of_context(inside(file)); }
 
+std::optional<std::string> Tree::read_large(const std::string& file) const {
+  return read_up_to(inside(file), kLargestLock);
+}
+
 std::optional<std::string> Tree::read_of_context(const std::string& file) const {
+  return read_up_to(file, kLargestFile);
+}
+
+std::optional<std::string> Tree::read_up_to(const std::string& file, std::size_t largest) const {
   // O_NONBLOCK: what should be a file may be a pipe.
   const Closer opened{open_beneath(descriptor_, file, O_RDONLY | O_NONBLOCK)};
   struct stat status{};
   if (opened.descriptor < 0 || ::fstat(opened.descriptor, &status) != 0 || !S_ISREG(status.st_mode))
     return {};
-  std::string text(kLargestFile + 1, '\0');
+  if (static_cast<std::size_t>(status.st_size) > largest)
+    throw fail(Code::Invalid, "{} is larger than {} MiB", file, largest >> 20);
+  std::string text(static_cast<std::size_t>(status.st_size) + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t got = ::read(opened.descriptor, text.data() + size, text.size() - size);
@@ -85,7 +96,6 @@ std::optional<std::string> Tree::read_of_context(const std::string& file) const 
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }
-  if (size > kLargestFile) throw fail(Code::Invalid, "{} is larger than 1 MiB", file);
   text.resize(size);
   return text;
 }

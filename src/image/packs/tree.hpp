@@ -24,6 +24,8 @@ class Tree {
   bool has_directory(const std::string& directory) const;
   /// The text of a file, or nothing when there is none. Throws Error{Invalid} for one over 1 MiB.
   std::optional<std::string> read(const std::string& file) const;
+  /// The same for what programs write (lock files), up to 32 MiB.
+  std::optional<std::string> read_large(const std::string& file) const;
   /// The same for a file of the context, by its path there.
   std::optional<std::string> read_of_context(const std::string& file) const;
   /// Names of regular files in a directory of the component ("" is the component itself), sorted.
@@ -37,10 +39,14 @@ class Tree {
   std::string source(std::string_view file) const;
   /// The component's last path element, or the context's when it is the whole context.
   std::string name() const;
+  const std::filesystem::path& context() const { return context_; }
+  /// The component's path in the context; "" for the context itself.
+  const std::string& path() const { return component_; }
 
  private:
   std::vector<std::string> list(const std::string& directory, bool directories) const;
   std::string inside(const std::string& file) const;
+  std::optional<std::string> read_up_to(const std::string& file, std::size_t largest) const;
 
   std::filesystem::path context_;
   std::string component_;  // "" or "web" or "services/web"
