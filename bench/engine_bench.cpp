@@ -79,8 +79,7 @@ int main(int count, char** words) {
     workload.project = workload.environment_name = workload.component = "bench";
     workload.environment = "e1";
     workload.user_base = 1'000'000;
-    workload.image = words[3];
-    workload.command = {"/bin/sleep", "100000"};
+    workload.containers = {{.image = words[3], .command = {"/bin/sleep", "100000"}}};
     int number = 0;
     std::string id;
     for (std::string line; std::getline(std::cin, line);) {

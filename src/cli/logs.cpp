@@ -43,7 +43,8 @@ Task<int> show(Context& context, Arguments arguments) {
     if (out.format == Format::Json) {
       out.line(to_json(write(entry)));
     } else {
-      const auto source = entry.source.empty() ? "" : entry.source + " ";
+      auto source = entry.source.empty() ? "" : entry.source + " ";
+      if (!entry.container.empty()) source = entry.source + "/" + entry.container + " ";
       out.line(fmt::format("{} {}{}", out.paint(Colour::Dim, to_string(entry.time)),
                            out.paint(Colour::Dim, source),
                            entry.error ? out.paint(Colour::Red, entry.text) : entry.text));
@@ -74,6 +75,7 @@ void add_logs(CLI::App& app, Context& context) {
   command->add_option("-n,--tail", a->input.tail, "Only the last lines")
       ->check(whole_number(0, 1'000'000'000));
   command->add_option("--grep", a->input.grep, "Only lines that match this regular expression");
+  command->add_option("-c,--container", a->input.container, "Only of this container of its instances");
   auto* previous = command->add_flag("--previous", a->input.previous, "Of the revision before");
   command->add_flag("--build", a->build, "Of its newest build, or of the one that is named")
       ->excludes(previous);

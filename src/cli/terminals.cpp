@@ -170,6 +170,8 @@ void add(CLI::App& app, Context& context, const char* name, const char* help, co
   auto* command = app.add_subcommand(name, help);
   command->add_option("COMPONENT", a->component, "COMPONENT[.ENVIRONMENT]")->required();
   command->add_option("--instance", a->input.instance, "In which instance; else a ready one");
+  if (!needs_command)
+    command->add_option("-c,--container", a->input.container, "In which container of it; else the main one");
   command->add_option("CMD", a->input.command, "What runs, after --");
   command->callback([&context, a, operation, needs_command] {
     if (context.rest) a->input.command = *context.rest;

@@ -48,6 +48,14 @@ Task<int> list_deployments(Context& context) {
   co_return kOk;
 }
 
+// Why it is not ready; else how it last ended, when it was not of its own accord.
+std::string reason_of(const ContainerStatus& container) {
+  if (!container.reason.empty() || !container.last_end || container.last_end->reason.empty())
+    return container.reason;
+  const auto& end = *container.last_end;
+  return "last: " + end.reason + (end.time ? fmt::format(", {} ago", age(*end.time, now())) : std::string{});
+}
+
 void show_status(Context& context, const DeploymentStatus& status) {
   const auto& out = context.output;
   const auto phase = std::string{names(Of<Deployment::Phase>{})[static_cast<std::size_t>(status.phase)].text};
@@ -70,15 +78,23 @@ void show_status(Context& context, const DeploymentStatus& status) {
   if (status.instances.empty()) return;
   std::vector<std::vector<std::string>> rows{
       {"  INSTANCE", "REVISION", "PHASE", "RESTARTS", "AGE", "CPU", "MEMORY", "REASON"}};
-  for (const auto& instance : status.instances)
-    rows.push_back({"  " + instance.name, std::to_string(instance.revision),
-                    out.paint(colour_of(instance.phase), instance.phase), std::to_string(instance.restarts),
-                    instance.started ? age(*instance.started, now()) : "-",
-                    fmt::format("{:.2f}", instance.cpu),
-                    instance.memory_limit.count
-                        ? fmt::format("{} / {}", size_text(instance.memory), size_text(instance.memory_limit))
-                        : size_text(instance.memory),
-                    instance.reason});
+  for (const auto& instance : status.instances) {
+    const bool several = instance.containers.size() > 1;
+    rows.push_back(
+        {"  " + instance.name, std::to_string(instance.revision),
+         out.paint(colour_of(instance.phase), instance.phase), std::to_string(instance.restarts),
+         instance.started ? age(*instance.started, now()) : "-", fmt::format("{:.2f}", instance.cpu),
+         instance.memory_limit.count
+             ? fmt::format("{} / {}", size_text(instance.memory), size_text(instance.memory_limit))
+             : size_text(instance.memory),
+         several || instance.containers.empty() ? instance.reason : reason_of(instance.containers.front())});
+    if (!several) continue;
+    for (const auto& container : instance.containers)
+      rows.push_back({"    " + container.name, "", out.paint(colour_of(container.phase), container.phase),
+                      std::to_string(container.restarts),
+                      container.started ? age(*container.started, now()) : "-", "", "",
+                      reason_of(container)});
+  }
   out.table(rows);
 }
 

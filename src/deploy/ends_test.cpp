@@ -152,8 +152,7 @@ TEST_F(Ends, WhatNobodyKnowsOfIsRemovedAfterAStart) {
                          .environment_name = "development",
                          .component = "web",
                          .environment = "e",
-                         .image = "i"};
-  stray.command = {"x"};
+                         .containers = {{.image = "i", .command = {"x"}}}};
   stray.user_base = 2'000'000;
   bench.run(bench.engine_->ensure({.id = "stray", .workload = stray, .count = 1}));
   bench.run(

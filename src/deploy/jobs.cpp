@@ -9,6 +9,7 @@
 #include "deploy/jobs.hpp"
 #include "deploy/names.hpp"
 #include "deploy/target.hpp"
+#include "deploy/workload.hpp"
 
 namespace tow::deploy {
 namespace {
@@ -36,9 +37,7 @@ Task<> begin(Core& core, Entity<Job> job) {
                          .deadline = job.spec.deadline,
                          .terminal = job.record->annotations.contains(std::string{kTerminal})};
     spec.workload = co_await workload_of(core, deployment, decode<Revision>(revision), nullptr);
-    spec.workload.readiness.reset();
-    spec.workload.liveness.reset();
-    spec.workload.ports.clear();
+    as_job(spec.workload);
     co_await core.settings.engine.run_job(std::move(spec));
     fault_point("deploy.job-started");
     status.phase = WorkPhase::Running;

@@ -17,14 +17,37 @@ std::string phase_name(engine::Phase phase) {
   return text;
 }
 
+ContainerStatus status_of(const engine::ContainerView& view) {
+  ContainerStatus made{.name = view.name,
+                       .phase = view.complete ? "Complete" : phase_name(view.phase),
+                       .restarts = view.restarts,
+                       .reason = view.reason,
+                       .started = view.started,
+                       .last_end = {}};
+  if (view.last_end)
+    made.last_end = EndStatus{
+        .time = view.last_end->time, .exit_code = view.last_end->exit_code, .reason = view.last_end->reason};
+  return made;
+}
+
 Instance::Status status_of(const engine::InstanceView& view) {
-  return {.phase = phase_name(view.phase),
-          .address = view.address,
-          .restarts = view.restarts,
-          .exit_code = view.exit_code,
-          .reason = view.reason,
-          .started = view.started,
-          .ready = view.ready};
+  Instance::Status made{.phase = phase_name(view.phase),
+                        .address = view.address,
+                        .restarts = view.restarts,
+                        .exit_code = view.exit_code,
+                        .reason = view.reason,
+                        .started = view.started,
+                        .ready = view.ready,
+                        .containers = {}};
+  for (const auto& container : view.containers) made.containers.push_back(status_of(container));
+  return made;
+}
+
+// An engine that is new, or a machine that was off, knows no ends of before; the record does.
+void keep_last_ends(const RecordPtr& before, Instance::Status& status) {
+  for (const auto& known : decode<Instance>(before).status.containers)
+    for (auto& container : status.containers)
+      if (container.name == known.name && !container.last_end) container.last_end = known.last_end;
 }
 
 void mirror(const store::Snapshot& snapshot, const Record& revision,
@@ -38,8 +61,10 @@ void mirror(const store::Snapshot& snapshot, const Record& revision,
     known.emplace(record->key.name, std::move(record));
   if (group)
     for (const auto& view : group->instances) {
-      auto status = encode_status<Instance>(status_of(view));
       const auto found = known.find(view.id);
+      auto seen = status_of(view);
+      if (found != known.end()) keep_last_ends(found->second, seen);
+      auto status = encode_status<Instance>(seen);
       if (found != known.end()) {
         if (found->second->status != status) transaction.put_status(found->second->key, std::move(status));
         known.erase(found);

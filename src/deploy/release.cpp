@@ -76,13 +76,19 @@ Task<Chosen> make_release(Core& core, const api::Call& call, const DeployInput& 
                     .image = image.id,
                     .digest = image.digest,
                     .reference = input.image,
+                    .images = {},
                     .score = {},
                     .root = {},
                     .files = {},
                     .by = call.subject.name};
   chosen.release.score = co_await score_for_image(core, project, input, image, chosen.message);
-  // The same image with the same document is the same release.
-  const auto content = fmt::format("{}\n{}", image.id, to_json(chosen.release.score));
+  for (const auto& reference : score::further_images(score::read_stored(chosen.release.score))) {
+    const auto further = co_await core.settings.images.ensure(reference, [](std::string_view) {});
+    chosen.release.images.push_back({.reference = reference, .image = further.id, .digest = further.digest});
+  }
+  // The same images with the same document are the same release.
+  auto content = fmt::format("{}\n{}", image.id, to_json(chosen.release.score));
+  for (const auto& further : chosen.release.images) content += '\n' + further.image;
   chosen.name = fmt::format("{}.i{}", input.component, sha256_hex(content).substr(0, 12));
   co_return chosen;
 }
@@ -202,8 +208,8 @@ Task<> check(Core& core, const std::string& project, const Entity<Environment>& 
                       .user_base = 0,
                       .policy = policy_of(*snapshot, environment.spec),
                       .volumes = {}};
-  for (const auto& mount : plan.volumes) place.volumes[mount.volume] = "claimed";
-  workload(plan, chosen.release.image, place);  // for what it refuses
+  for (const auto& mount : mounts_of(plan)) place.volumes[mount.volume] = "claimed";
+  workload(plan, chosen.release, place);  // for what it refuses
   if (revision.exclusive && spec.scale > 1)
     throw fail(Code::Invalid, "{} writes to a volume, so it can have one instance, not {}", spec.component,
                spec.scale);

@@ -56,7 +56,7 @@ void claim_volumes(const store::Snapshot& snapshot, const Entity<Deployment>& de
                    const score::Plan& plan, store::Transaction& transaction) {
   const auto& environment = deployment.spec.environment;
   std::set<std::string> claimed;
-  for (const auto& mount : plan.volumes) {
+  for (const auto& mount : mounts_of(plan)) {
     const auto name = volume_name(environment, mount.volume);
     if (!claimed.insert(name).second) continue;
     if (const auto record = snapshot.get(key<Volume>(deployment.project(), name))) {
@@ -222,11 +222,11 @@ Task<engine::Workload> workload_of(Core& core, const Entity<Deployment>& deploym
                       .user_base = decode<Project>(project).status.user_base,
                       .policy = policy_of(*snapshot, decode<Environment>(environment).spec),
                       .volumes = {}};
-  for (const auto& mount : plan->volumes)
+  for (const auto& mount : mounts_of(*plan))
     if (const auto record = snapshot->get(
             key<Volume>(deployment.project(), volume_name(deployment.spec.environment, mount.volume))))
       place.volumes[mount.volume] = record->uid;
-  auto made = workload(*plan, prepared->release.image, place);
+  auto made = workload(*plan, prepared->release, place);
   // The rollout gives up first, with the reason of the first start.
   made.start_limit = core.settings.limits.ready + std::chrono::seconds{5};
   co_return made;

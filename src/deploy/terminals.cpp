@@ -88,7 +88,7 @@ Task<int> Core::exec(api::Call call, ExecInput input, api::Terminal& terminal) {
   const auto deployment = need_deployment(*snapshot(), call.target);
   const auto instance = choose_instance(*this, deployment, input.instance);
   if (input.command.empty()) input.command = {"/bin/sh", "-c", "exec $(command -v bash || echo sh)"};
-  const auto inside = co_await settings.engine.exec(instance, input.command, input.terminal);
+  const auto inside = co_await settings.engine.exec(instance, input.command, input.terminal, input.container);
   if (input.terminal) inside->resize(input.columns, input.rows);
   int code = 0;
   co_await with_scope("exec", [&](Scope& scope) -> Task<> {

@@ -22,8 +22,14 @@ struct WorkloadPlace {
   std::map<std::string, std::string> volumes;  // uid by identity of the resource
 };
 
-/// Throws Error{Invalid} when the plan asks for more than the environment's type allows.
-engine::Workload workload(const score::Plan& plan, const std::string& image, const WorkloadPlace& place);
+/// Throws Error{Invalid} when the plan asks for more than the environment's type allows, or for an image that
+/// the release does not have.
+engine::Workload workload(const score::Plan& plan, const Release::Spec& release, const WorkloadPlace& place);
+/// Every mount of every container.
+std::vector<score::PlannedVolume> mounts_of(const score::Plan& plan);
+
+/// For a job: the main container alone, which nobody probes or waits for.
+void as_job(engine::Workload& workload);
 
 /// What a revision records of its plan.
 void record_plan(const score::Plan& plan, const std::string& domain, const std::string& environment,

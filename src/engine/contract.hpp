@@ -37,6 +37,8 @@ class Harness {
   virtual Workload printer(std::vector<std::string> lines) = 0;  // prints and ends with 0
   virtual Workload failing(int exit_code) = 0;                   // ends by itself
   virtual Workload greedy(Bytes limit) = 0;                      // takes more memory than that
+  /// The program of `other` as one more container, of that name.
+  virtual Workload with(Workload workload, const std::string& name, const Workload& other) = 0;
 };
 
 using MakeHarness = std::function<std::unique_ptr<Harness>()>;
@@ -68,6 +70,14 @@ class EngineContract : public testing::TestWithParam<MakeHarness> {
   }
   void until_gone(const GroupId& id) {
     harness_->until(id + " is gone", [&] { return !engine().group(id); });
+  }
+  /// Of the group's first instance.
+  ContainerView container(const GroupId& id, const std::string& name) {
+    const auto group = engine().group(id);
+    if (group && !group->instances.empty())
+      for (const auto& one : group->instances[0].containers)
+        if (one.name == name) return one;
+    return {};
   }
   std::string reason(const GroupId& id) {
     const auto group = engine().group(id);
@@ -227,7 +237,7 @@ TEST_P(EngineContract, RefusesWhatCannotBe) {
   EXPECT_EQ(with([](auto& g) { g.id = "../g1"; }), Code::Invalid);
   EXPECT_EQ(with([](auto& g) { g.id = ""; }), Code::Invalid);
   EXPECT_EQ(with([](auto& g) { g.count = -1; }), Code::Invalid);
-  EXPECT_EQ(with([](auto& g) { g.workload.image = ""; }), Code::Invalid);
+  EXPECT_EQ(with([](auto& g) { g.workload.main().image = ""; }), Code::Invalid);
   EXPECT_EQ(with([](auto& g) { g.workload.user_base = 0; }), Code::Invalid) << "the host's own users";
   EXPECT_EQ(with([](auto& g) { g.workload.environment = "a/b"; }), Code::Invalid);
   EXPECT_TRUE(engine().groups().empty());
@@ -363,7 +373,7 @@ TEST_P(EngineContract, KeepsLogsUntilTheyAreRemoved) {
 
 TEST_P(EngineContract, MeasuresWhatRuns) {
   auto workload = harness_->server();
-  workload.limits.memory = Bytes{64 << 20};
+  workload.main().limits.memory = Bytes{64 << 20};
   ensure("g1", workload);
   until_ready("g1");
   const auto usage = engine().usage("g1-0");
@@ -376,7 +386,7 @@ TEST_P(EngineContract, MeasuresWhatRuns) {
 
 TEST_P(EngineContract, KeepsAVolumeThatIsInUse) {
   auto workload = harness_->server();
-  workload.volumes = {{.volume = "v1", .target = "/data"}};
+  workload.main().volumes = {{.volume = "v1", .target = "/data"}};
   ensure("g1", workload);
   until_ready("g1");
   EXPECT_EQ(code_of([&] { run(engine().remove_volume("v1")); }), Code::FailedPrecondition);
@@ -390,6 +400,190 @@ TEST_P(EngineContract, RunsNothingInAnInstanceThatIsNotThere) {
   EXPECT_EQ(
       code_of([&] { run([](Engine& e) -> Task<> { co_await e.exec("g1-0", {"true"}, false); }(engine())); }),
       Code::FailedPrecondition);
+}
+
+TEST_P(EngineContract, TellsOfTheOneContainer) {
+  ensure("g1", harness_->server());
+  until_ready("g1");
+  const auto one = engine().group("g1")->instances[0];
+  ASSERT_EQ(one.containers.size(), 1u);
+  EXPECT_EQ(one.containers[0].name, "main");
+  EXPECT_EQ(one.containers[0].phase, Phase::Ready);
+  EXPECT_EQ(one.containers[0].started, one.started);
+  EXPECT_FALSE(one.containers[0].last_end);
+}
+
+TEST_P(EngineContract, KeepsHowAContainerLastEnded) {
+  ensure("g1", harness_->greedy(Bytes{32 << 20}));
+  harness_->until("it runs again", [&] {
+    const auto one = container("g1", "main");
+    return one.last_end && one.started && *one.started > one.last_end->time;
+  });
+  const auto last = container("g1", "main").last_end;
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->exit_code, 137);
+  EXPECT_TRUE(last->out_of_memory);
+  EXPECT_EQ(last->reason, "killed for memory: the limit is 32Mi");
+}
+
+TEST_P(EngineContract, RunsContainersSideBySide) {
+  ensure("g1", harness_->with(harness_->server(), "side", harness_->stubborn()), 2);
+  until_ready("g1", 2);
+  const auto one = engine().group("g1")->instances[0];
+  ASSERT_EQ(one.containers.size(), 2u);
+  EXPECT_EQ(one.containers[0].name, "main");
+  EXPECT_EQ(one.containers[1].name, "side");
+  EXPECT_EQ(one.containers[1].phase, Phase::Ready);
+  EXPECT_TRUE(engine().usage("g1-0"));
+  retire("g1", std::chrono::seconds{1});
+  until_gone("g1");
+  EXPECT_FALSE(engine().usage("g1-0"));
+}
+
+TEST_P(EngineContract, IsReadyWhenAllContainersAre) {
+  auto workload = harness_->with(harness_->server(), "side", harness_->mute());
+  workload.containers[1].readiness = Probe{.kind = Probe::Kind::Tcp, .port = 9999};
+  ensure("g1", workload);
+  harness_->until("the main one is ready", [&] { return container("g1", "main").phase == Phase::Ready; });
+  EXPECT_EQ(count("g1", Phase::Ready), 0);
+  EXPECT_FALSE(engine().group("g1")->instances[0].ready);
+}
+
+TEST_P(EngineContract, StartsOneContainerAgainAndLeavesTheOthers) {
+  ensure("g1", harness_->with(harness_->server(), "side", harness_->failing(3)));
+  harness_->until("it was started again", [&] { return container("g1", "side").restarts >= 2; });
+  const auto main = container("g1", "main");
+  EXPECT_EQ(main.restarts, 0);
+  EXPECT_EQ(main.phase, Phase::Ready) << main.reason;
+  EXPECT_EQ(container("g1", "side").last_end->exit_code, 3);
+  harness_->until("it backs off", [&] { return count("g1", Phase::Backoff) == 1; });
+  EXPECT_NE(reason("g1").find("side: exited with 3"), std::string::npos) << reason("g1");
+}
+
+TEST_P(EngineContract, RunsWhatMustBeCompleteFirst) {
+  auto workload = harness_->with(harness_->server(), "prepare", harness_->printer({"prepared"}));
+  workload.main().after = {{"prepare", Milestone::Complete}};
+  ensure("g1", workload);
+  until_ready("g1");
+  const auto prepare = container("g1", "prepare");
+  EXPECT_TRUE(prepare.complete);
+  EXPECT_EQ(prepare.phase, Phase::Ended);
+  EXPECT_EQ(prepare.restarts, 0);
+  EXPECT_EQ(prepare.reason, "");
+  ASSERT_TRUE(prepare.last_end);
+  EXPECT_EQ(prepare.last_end->exit_code, 0);
+  EXPECT_LE(prepare.last_end->time, *container("g1", "main").started);
+  EXPECT_EQ(texts({.source = "g1", .container = "prepare"}), std::vector<std::string>{"prepared"});
+}
+
+TEST_P(EngineContract, StartsNothingBeforeWhatFails) {
+  auto workload = harness_->with(harness_->server(), "prepare", harness_->failing(4));
+  workload.main().after = {{"prepare", Milestone::Complete}};
+  ensure("g1", workload);
+  harness_->until("it was tried again", [&] { return container("g1", "prepare").restarts >= 2; });
+  EXPECT_FALSE(container("g1", "main").started);
+  EXPECT_EQ(container("g1", "main").reason, "waits for prepare to be complete");
+  harness_->until("it is told", [&] { return reason("g1").starts_with("prepare: exited with 4"); });
+  retire("g1");
+  until_gone("g1");
+}
+
+TEST_P(EngineContract, StartsAContainerWhenAnotherIsReady) {
+  auto workload = harness_->with(harness_->server(), "side", harness_->stubborn());
+  workload.containers[1].after = {{"main", Milestone::Ready}};
+  ensure("g1", workload);
+  until_ready("g1");
+  EXPECT_LE(*container("g1", "main").ready, *container("g1", "side").started);
+}
+
+TEST_P(EngineContract, AdoptsAllContainersAfterARestart) {
+  auto workload = harness_->with(harness_->with(harness_->server(), "side", harness_->stubborn()), "prepare",
+                                 harness_->printer({"prepared"}));
+  workload.main().after = {{"prepare", Milestone::Complete}};
+  ensure("g1", workload);
+  until_ready("g1");
+  const auto before = engine().group("g1")->instances[0];
+  harness_->restart_engine();
+  const auto after = engine().group("g1")->instances[0];
+  EXPECT_EQ(after.phase, Phase::Ready) << after.reason;
+  EXPECT_EQ(after.address, before.address);
+  ASSERT_EQ(after.containers.size(), 3u);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(after.containers[i].started, before.containers[i].started);
+  EXPECT_TRUE(after.containers[2].complete) << "it does not run again";
+  retire("g1", std::chrono::seconds{1});
+  until_gone("g1");
+  EXPECT_EQ(texts({.source = "g1", .container = "prepare"}).size(), 1u);
+}
+
+TEST_P(EngineContract, PreparesAnewAfterAReboot) {
+  auto workload = harness_->with(harness_->server(), "prepare", harness_->printer({"prepared"}));
+  workload.main().after = {{"prepare", Milestone::Complete}};
+  ensure("g1", workload);
+  until_ready("g1");
+  harness_->reboot();
+  until_ready("g1");
+  EXPECT_EQ(texts({.source = "g1", .container = "prepare"}).size(), 2u);
+}
+
+TEST_P(EngineContract, RetiresWhileContainersWait) {
+  auto workload = harness_->with(harness_->server(), "first", harness_->mute());
+  workload.containers[1].readiness = Probe{.kind = Probe::Kind::Tcp, .port = 9999};
+  workload.main().after = {{"first", Milestone::Ready}};
+  ensure("g1", workload);
+  harness_->until("the first runs", [&] { return container("g1", "first").started.has_value(); });
+  retire("g1");
+  until_gone("g1");
+}
+
+TEST_P(EngineContract, BringsAllContainersBackWhenTheGroupIsWantedAgain) {
+  const auto workload = harness_->with(harness_->server(), "side", harness_->stubborn());
+  ensure("g1", workload);
+  until_ready("g1");
+  retire("g1", std::chrono::seconds{1});
+  ensure("g1", workload);
+  until_ready("g1");
+}
+
+TEST_P(EngineContract, RefusesContainersThatCannotBe) {
+  const auto server = harness_->server();
+  const auto with = [&](auto change) {
+    GroupSpec group{.id = "g1", .workload = harness_->with(server, "side", server), .count = 1};
+    change(group.workload);
+    return code_of([&] { run(engine().ensure(group)); });
+  };
+  EXPECT_EQ(with([](auto& w) { w.containers.clear(); }), Code::Invalid);
+  EXPECT_EQ(with([](auto& w) { w.containers[1].name = "main"; }), Code::Invalid);
+  EXPECT_EQ(with([](auto& w) { w.containers[1].name = "../x"; }), Code::Invalid);
+  EXPECT_EQ(with([](auto& w) { w.containers[1].after = {{"none", Milestone::Started}}; }), Code::Invalid);
+  EXPECT_EQ(with([](auto& w) { w.containers[1].after = {{"main", Milestone::Complete}}; }), Code::Invalid)
+      << "something must go on running";
+  EXPECT_EQ(with([](auto& w) {
+              w.containers[0].after = {{"side", Milestone::Started}};
+              w.containers[1].after = {{"main", Milestone::Started}};
+            }),
+            Code::Invalid);
+  EXPECT_TRUE(engine().groups().empty());
+  ensure("g1", server);
+  EXPECT_EQ(with([](auto&) {}), Code::FailedPrecondition) << "the containers of a group never change";
+  JobSpec job{.id = "j1", .workload = harness_->with(server, "side", server)};
+  EXPECT_EQ(code_of([&] { run(engine().run_job(job)); }), Code::Invalid);
+}
+
+TEST_P(EngineContract, RunsCommandsInOneContainer) {
+  ensure("g1", harness_->with(harness_->server(), "side", harness_->stubborn()));
+  until_ready("g1");
+  const auto run_in = [&](const std::string& name) {
+    return code_of([&] {
+      run([](Engine& e, std::string in) -> Task<> {
+        const auto terminal = co_await e.exec("g1-0", {"/p", "lines", "x"}, false, in);
+        co_await terminal->wait();
+        throw Error{Code::Cancelled, "it ran"};
+      }(engine(), name));
+    });
+  };
+  EXPECT_EQ(run_in("side"), Code::Cancelled);
+  EXPECT_EQ(run_in(""), Code::Cancelled) << "the main one";
+  EXPECT_EQ(run_in("other"), Code::NotFound);
 }
 
 }  // namespace tow::engine::contract

@@ -4,14 +4,14 @@
 namespace tow::engine {
 
 void end_run(Sight& sight, const Wish& wish, Cause cause, TimePoint now) {
-  if (cause == Cause::Wished || (cause == Cause::MonitorLost && sight.ready))
+  if (cause == Cause::Wished || cause == Cause::Completed || (cause == Cause::MonitorLost && sight.ready))
     sight.failures = 0;
   else
     sight.failures = sight.ready && now - *sight.ready >= kForgiven ? 1 : sight.failures + 1;
   sight.life = Sight::Life::Ended;
   sight.ended = now;
   sight.passing = false;
-  if (!wish.restart) sight.finished = true;
+  if (!wish.restart || cause == Cause::Completed) sight.finished = true;
 }
 
 std::string killed_for_memory(const std::optional<Bytes>& limit) {

@@ -14,6 +14,7 @@ enum class Cause {
   Wished,       // it was told to stop, and not for a fault of its own
   MonitorLost,  // the engine could not look after it any more
   Own,
+  Completed,  // with 0, and its wish was no more than that
 };
 
 /// Marks the run as ended. What ended by itself waits longer each time; what had served well does not wait.

@@ -88,29 +88,55 @@ struct File {
 /// Opens one reference at the moment of use. Throws Error{NotFound, Denied}.
 using SecretOpener = std::function<Task<std::string>(std::string reference)>;
 
-/// What one instance is made of. The same workload gives the same instances.
-struct Workload {
-  std::string project;  // names, for labels and messages only
-  std::string environment_name;
-  std::string component;
-  EnvironmentId environment;
-  std::uint32_t user_base = 0;       // first host uid/gid of the project's range of 65,536
+/// How far a container must have come before another one starts.
+enum class Milestone {
+  Started,   // its process runs
+  Ready,     // its readiness probe passes
+  Complete,  // it has ended with 0
+};
+
+/// One program of an instance.
+struct ContainerSpec {
+  std::string name = "main";         // unique among those of the workload
   std::string image;                 // id or digest of an image that is in the image store
   std::vector<std::string> command;  // replaces the image's entrypoint when not empty
   std::vector<std::string> args;     // replaces the image's command when not empty
   std::map<std::string, Value> variables;
   std::vector<File> files;
   std::vector<VolumeMount> volumes;
-  std::vector<Port> ports;
-  std::optional<Probe>
-      readiness;  // without: the first TCP port accepts; without a port: it runs for one second
+  /// Without: of the first container, that the workload's first TCP port accepts; else that it has run for
+  /// one second.
+  std::optional<Probe> readiness;
   std::optional<Probe> liveness;
   Limits limits;
-  Duration start_limit = std::chrono::seconds{60};  // until ready; then it counts as a failed start
-  bool outbound = true;
   bool read_only_root = false;
-  std::string runtime;  // OCI runtime by name; empty: the machine's default
+  /// It starts when these others have come so far. One that must be complete is run until it ends with 0, and
+  /// not again while the instance is there; it counts neither as ready nor as unready.
+  std::map<std::string, Milestone> after;
 };
+
+/// What one instance is made of: containers that share their network (one address, one loopback) and their
+/// shared memory, and start, stop and fail each for itself. The same workload gives the same instances.
+struct Workload {
+  std::string project;  // names, for labels and messages only
+  std::string environment_name;
+  std::string component;
+  EnvironmentId environment;
+  std::uint32_t user_base = 0;            // first host uid/gid of the project's range of 65,536
+  std::vector<ContainerSpec> containers;  // at least one; the first is the main one
+  std::vector<Port> ports;
+  Duration start_limit = std::chrono::seconds{60};  // of each, until ready; then it is a failed start
+  bool outbound = true;
+  std::string runtime;  // OCI runtime by name; empty: the machine's default
+
+  /// Precondition: there is one.
+  ContainerSpec& main() { return containers.front(); }
+  const ContainerSpec& main() const { return containers.front(); }
+};
+/// Whether others wait for its end.
+bool completes(const Workload& workload, const std::string& container);
+/// Whether one of its containers has the volume.
+bool mounts(const Workload& workload, const std::string& volume);
 
 struct GroupSpec {
   GroupId id;
@@ -128,6 +154,27 @@ enum class Phase {
 };
 std::string_view name(Phase phase);
 
+/// How a container's last run ended, for as long as the instance is there.
+struct LastEnd {
+  TimePoint time{};
+  std::optional<int> exit_code;  // 128 and the signal's number; nothing when it never ran, or nobody knows
+  bool out_of_memory = false;
+  std::string reason;  // as below
+};
+
+struct ContainerView {
+  std::string name;
+  Phase phase = Phase::Starting;  // Ended: it is complete, or the instance goes
+  int restarts = 0;
+  bool complete = false;  // it has ended with 0, and need not run again
+  std::string reason;     // why it is not ready, as below
+  std::optional<LastEnd> last_end;
+  std::optional<TimePoint> started;
+  std::optional<TimePoint> ready;
+};
+
+/// Phase, reason and exit code are those of its containers taken together: the worst phase, and the first
+/// reason, which names the container when there are several.
 struct InstanceView {
   InstanceId id;
   GroupId group;
@@ -139,8 +186,9 @@ struct InstanceView {
   bool out_of_memory = false;
   std::string reason;  // one line for people: "killed for memory: the limit is 64Mi", "listens on 3000, not
                        // on the declared 8080", "exited with 1 after 0.2s"
-  std::optional<TimePoint> started;
-  std::optional<TimePoint> ready;
+  std::optional<TimePoint> started;  // the last start of any
+  std::optional<TimePoint> ready;    // since when all are
+  std::vector<ContainerView> containers;
 };
 
 struct GroupView {
@@ -166,7 +214,7 @@ struct Service {
 
 struct JobSpec {
   JobId id;
-  Workload workload;
+  Workload workload;  // of one container
   std::vector<std::string> command;
   Duration deadline = std::chrono::hours{1};
   bool terminal = false;
@@ -180,13 +228,15 @@ struct JobView {
 
 struct LogLine {
   TimePoint time;
-  InstanceId instance;  // or job
+  InstanceId instance;    // or job
+  std::string container;  // of several; else empty
   Stream stream = Stream::Out;
   std::string text;
 };
 
 struct LogQuery {
-  std::string source;  // instance, job, or group id (then every instance it ever had)
+  std::string source;     // instance, job, or group id (then every instance it ever had)
+  std::string container;  // of several; empty: all
   std::optional<TimePoint> since;
   std::size_t tail = 0;  // last lines; 0: all
   bool follow = false;   // until the source is gone for good, or the task is cancelled
@@ -221,6 +271,7 @@ class Engine {
   virtual Task<> stop() = 0;
 
   /// Makes it so that the group has `count` instances; more are started, surplus ones stopped with the grace.
+  /// Throws Error{FailedPrecondition} when the group has other containers: those of a group never change.
   virtual Task<> ensure(GroupSpec group) = 0;
   /// SIGTERM to every instance, SIGKILL after the grace, then everything of it is removed; logs stay.
   virtual Task<> retire(GroupId group, Duration grace) = 0;
@@ -247,9 +298,11 @@ class Engine {
   virtual Task<> logs(LogQuery query, LogSink sink) = 0;
   /// Forgets the logs of a group or job.
   virtual Task<> remove_logs(std::string source) = 0;
+  /// Of all its containers together.
   virtual std::optional<Usage> usage(const InstanceId& instance) = 0;
+  /// In that container of it; with an empty name in the main one.
   virtual Task<std::unique_ptr<Terminal>> exec(InstanceId instance, std::vector<std::string> command,
-                                               bool terminal) = 0;
+                                               bool terminal, std::string container = {}) = 0;
 };
 
 }  // namespace tow::engine

@@ -22,6 +22,7 @@ Decision stop(const Wish& wish, const Sight& sight, TimePoint now, std::string r
 
 Decision absent(const Wish& wish, const Sight& sight, TimePoint now) {
   if (!wish.run || sight.finished) return {.phase = Phase::Ended, .done = true};
+  if (wish.waits) return {.phase = Phase::Starting};
   if (sight.failures > 0 && sight.ended) {
     const TimePoint next = *sight.ended + backoff(sight.failures);
     if (now < next) return {.phase = Phase::Backoff, .again = next};
@@ -64,7 +65,8 @@ Decision decide(const Wish& wish, const Sight& sight, TimePoint now) {
     case Sight::Life::Running:
       return running(wish, sight, now);
     case Sight::Life::Ended:
-      return {.phase = wish.run && wish.restart ? Phase::Backoff : Phase::Stopping, .action = Action::Remove};
+      return {.phase = wish.run && wish.restart && !sight.finished ? Phase::Backoff : Phase::Stopping,
+              .action = Action::Remove};
   }
   return {};
 }

@@ -18,10 +18,14 @@ inline constexpr Duration kForgiven = std::chrono::minutes{10};
 
 struct Wish {
   bool run = true;
-  bool restart = true;  // a job is not started again
+  bool restart = true;     // a job is not started again
+  bool waits = false;      // it must not start yet: another container of its instance comes first
+  bool completes = false;  // an end with 0 is its last
   Duration grace = std::chrono::seconds{10};
   std::optional<Duration> start_limit;  // until it must be ready
   std::optional<TimePoint> deadline;    // of a job
+
+  bool operator==(const Wish&) const = default;
 };
 
 struct Sight {
@@ -40,7 +44,7 @@ struct Sight {
   bool killed = false;
   int failures = 0;                // runs in a row that ended by themselves
   std::optional<TimePoint> ended;  // of the last run
-  bool finished = false;           // a job's one run is over, or what it needs can never be had
+  bool finished = false;           // a job's one run is over, or it is complete
 };
 
 enum class Action { Make, Terminate, Kill, Remove };

@@ -33,6 +33,21 @@ constexpr auto fields(Of<EnvironmentSetting>) {
   };
 }
 
+/// What a container beside the component's own runs.
+struct FurtherImage {
+  std::string reference;
+  std::string image;
+  std::string digest;
+};
+constexpr auto fields(Of<FurtherImage>) {
+  using S = FurtherImage;
+  return std::tuple{
+      field("reference", &S::reference, "What the Score document calls it.", required),
+      field("image", &S::image, "Id in the image store.", required),
+      field("digest", &S::digest, "Digest of the image's manifest."),
+  };
+}
+
 /// An immutable record of what can be deployed. Made by pipeline, or by deploy for an image.
 struct Release {
   static constexpr std::string_view kind = "Release";
@@ -44,6 +59,7 @@ struct Release {
     std::string image;
     std::string digest;
     std::string reference;
+    std::vector<FurtherImage> images;
     Node score;
     std::string root;
     std::map<std::string, std::string> files;
@@ -63,6 +79,7 @@ constexpr auto fields(Of<Release::Spec>) {
       field("image", &S::image, "Id of its image in the image store.", required),
       field("digest", &S::digest, "Digest of the image's manifest."),
       field("reference", &S::reference, "What the image was asked for as."),
+      field("images", &S::images, "Those of containers that run another image than its own."),
       field("score", &S::score, "Its Score document, as it was in that commit.", required),
       field("root", &S::root, "Folder of the Score document in the repository."),
       field("files", &S::files,
@@ -409,6 +426,44 @@ constexpr auto fields(Of<Revision::Status>) {
   };
 }
 
+/// How a container's last run ended.
+struct EndStatus {
+  std::optional<TimePoint> time;
+  std::optional<int> exit_code;
+  std::string reason;
+};
+constexpr auto fields(Of<EndStatus>) {
+  using S = EndStatus;
+  return std::tuple{
+      field("time", &S::time, "When."),
+      field("exitCode", &S::exit_code, "128 and the signal's number where one ended it; absent: not known."),
+      field("reason", &S::reason, "Why, unless it was told to or is complete."),
+  };
+}
+
+/// One container of an instance.
+struct ContainerStatus {
+  std::string name;
+  std::string phase;
+  int restarts = 0;
+  std::string reason;
+  std::optional<TimePoint> started;
+  std::optional<EndStatus> last_end;
+};
+constexpr auto fields(Of<ContainerStatus>) {
+  using S = ContainerStatus;
+  return std::tuple{
+      field("name", &S::name, "As the Score document calls it.", required),
+      field("phase", &S::phase,
+            "Starting, Ready, Unready, Backoff, Stopping or Ended; Complete: it has done what others waited "
+            "for."),
+      field("restarts", &S::restarts, "How often it was started again."),
+      field("reason", &S::reason, "Why it is not ready."),
+      field("started", &S::started, "When it was last started."),
+      field("lastEnd", &S::last_end, "How its last run ended; it stays when it runs again."),
+  };
+}
+
 /// One running copy, as the engine sees it. Owned by deploy.
 struct Instance {
   static constexpr std::string_view kind = "Instance";
@@ -424,6 +479,7 @@ struct Instance {
     std::string reason;
     std::optional<TimePoint> started;
     std::optional<TimePoint> ready;
+    std::vector<ContainerStatus> containers;
   };
 };
 constexpr auto fields(Of<Instance::Spec>) {
@@ -437,11 +493,12 @@ constexpr auto fields(Of<Instance::Status>) {
   return std::tuple{
       field("phase", &S::phase, "Starting, Ready, Unready, Backoff, Stopping or Ended."),
       field("address", &S::address, "Inside its environment's network."),
-      field("restarts", &S::restarts, "How often it was started again."),
-      field("exitCode", &S::exit_code, "Of its last end."),
+      field("restarts", &S::restarts, "How often a container of it was started again."),
+      field("exitCode", &S::exit_code, "Of the last end of one."),
       field("reason", &S::reason, "Why it is not ready."),
-      field("started", &S::started, "When it was last started."),
+      field("started", &S::started, "When one was last started."),
       field("ready", &S::ready, "When it last became ready."),
+      field("containers", &S::containers, "What it consists of."),
   };
 }
 

@@ -262,6 +262,7 @@ struct LogInput {
   std::string grep;
   bool follow = false;
   bool previous = false;
+  std::string container;
 };
 constexpr auto fields(Of<LogInput>) {
   using S = LogInput;
@@ -271,11 +272,13 @@ constexpr auto fields(Of<LogInput>) {
       field("grep", &S::grep, "Only lines that match this regular expression (RE2)."),
       field("follow", &S::follow, "Go on with what comes."),
       field("previous", &S::previous, "Of the revision before the one that serves."),
+      field("container", &S::container, "Only of this container; empty: of all."),
   };
 }
 struct LogEntry {
   TimePoint time{};
   std::string source;  // the instance's short name
+  std::string container;
   std::string text;
   bool error = false;
 };
@@ -284,6 +287,7 @@ constexpr auto fields(Of<LogEntry>) {
   return std::tuple{
       field("time", &S::time, "When it was written.", required),
       field("source", &S::source, "The instance or step that wrote it."),
+      field("container", &S::container, "Which container of the instance, where it has several."),
       field("text", &S::text, "The line.", required),
       field("error", &S::error, "It came on standard error."),
   };
@@ -392,6 +396,7 @@ constexpr auto fields(Of<RunJobOutput>) {
 struct ExecInput {
   std::vector<std::string> command;
   std::string instance;
+  std::string container;
   bool terminal = false;
   int columns = 80;
   int rows = 24;
@@ -401,6 +406,7 @@ constexpr auto fields(Of<ExecInput>) {
   return std::tuple{
       field("command", &S::command, "What runs; empty: a shell."),
       field("instance", &S::instance, "In which instance; empty: a ready one."),
+      field("container", &S::container, "In which container of it; empty: the main one."),
       field("terminal", &S::terminal, "With a terminal."),
       field("columns", &S::columns, "Width of the terminal.", between(1, 1000)),
       field("rows", &S::rows, "Height of the terminal.", between(1, 1000)),
@@ -418,6 +424,7 @@ struct InstanceStatus {
   double cpu = 0;  // cores, over the last interval
   Bytes memory;
   Bytes memory_limit;
+  std::vector<ContainerStatus> containers;
 };
 constexpr auto fields(Of<InstanceStatus>) {
   using S = InstanceStatus;
@@ -431,6 +438,7 @@ constexpr auto fields(Of<InstanceStatus>) {
       field("cpu", &S::cpu, "Cores in use."),
       field("memory", &S::memory, "In use."),
       field("memoryLimit", &S::memory_limit, "At most."),
+      field("containers", &S::containers, "What it consists of, the main one first."),
   };
 }
 struct GoldenSignals {

@@ -56,6 +56,7 @@ struct EnvironmentType {
     double cpu_limit = 1;
     int process_limit = 512;
     bool outbound = true;
+    bool read_only_root = false;
     std::string runtime;
     int history = 10;
   };
@@ -72,6 +73,8 @@ constexpr auto fields(Of<EnvironmentType::Spec>) {
             between(0.01, 1024)),
       field("processLimit", &S::process_limit, "Processes and threads of an instance.", between(8, 1 << 20)),
       field("outbound", &S::outbound, "Whether instances reach addresses outside of the machine."),
+      field("readOnlyRoot", &S::read_only_root,
+            "Instances write to their volumes and /tmp alone; /tmp is in memory."),
       field("runtime", &S::runtime, "OCI runtime by name; empty: the machine's default.",
             matches("[a-z0-9._-]*", "the name of a program")),
       field("history", &S::history, "Retired revisions that are kept for a rollback.", between(1, 1000)),

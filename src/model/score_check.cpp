@@ -79,16 +79,12 @@ void Planner::ports() {
 
 void Planner::before() {
   auto step = reading_.into("containers");
-  bool first = true;
   for (const auto& [name, entry] : in_place(document_.containers)) {
     auto inner = reading_.into(name);
     const Container& container = **entry;
-    if (!first) unsupported(entry->key_at, "a second container is not supported yet; a component has one");
-    first = false;
     auto in_before = reading_.into("before");
     for (const auto& [other, condition] : container.before) {
       auto at = reading_.into(other);
-      unsupported(condition.key_at, "is not supported yet: containers are not started in an order");
       const auto found = document_.containers.find(other);
       if (found == document_.containers.end())
         fault(condition.key_at, fmt::format("there is no container \"{}\"", other));
@@ -120,7 +116,6 @@ void Planner::start_order() {
     way.pop_back();
     done.insert(name);
   };
-  auto step = reading_.into("containers");
   for (const auto& [name, container] : document_.containers) visit(name);
 }
 

@@ -268,19 +268,27 @@ constexpr auto fields(Of<PlannedResource>) {
       field("outputs", &S::outputs, "What it gives."),
   };
 }
+constexpr auto fields(Of<PlannedContainer>) {
+  using S = PlannedContainer;
+  return std::tuple{
+      field("name", &S::name, "Its name.", required),
+      field("image", &S::image, "\".\" is the one that is built.", required),
+      field("command", &S::command, "Replaces the image's entrypoint."),
+      field("args", &S::args, "Replaces the image's arguments."),
+      field("variables", &S::variables, "Environment variables."),
+      field("files", &S::files, "Files to put into it."),
+      field("volumes", &S::volumes, "Volumes to mount."),
+      field("liveness", &S::liveness, "Failing, it is restarted."),
+      field("readiness", &S::readiness, "Failing, it gets no traffic."),
+      field("limits", &S::limits, "CPU and memory."),
+      field("after", &S::after, "Containers that come before it, and how far they must be."),
+  };
+}
 constexpr auto fields(Of<Plan>) {
   return std::tuple{
       field("component", &Plan::component, "Which component.", required),
-      field("image", &Plan::image, "\".\" is the one that is built.", required),
-      field("command", &Plan::command, "Replaces the image's entrypoint."),
-      field("args", &Plan::args, "Replaces the image's arguments."),
-      field("variables", &Plan::variables, "Environment variables."),
-      field("files", &Plan::files, "Files to put into the container."),
-      field("volumes", &Plan::volumes, "Volumes to mount."),
+      field("containers", &Plan::containers, "What runs, the main one first.", required),
       field("ports", &Plan::ports, "What others may call."),
-      field("liveness", &Plan::liveness, "Failing, it is restarted."),
-      field("readiness", &Plan::readiness, "Failing, it gets no traffic."),
-      field("limits", &Plan::limits, "CPU and memory."),
       field("routes", &Plan::routes, "What leads to it from outside."),
       field("resources", &Plan::resources, "What it needs."),
   };

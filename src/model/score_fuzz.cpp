@@ -52,8 +52,11 @@ void score_document(const Node& node) {
     const auto plan = score::plan(document, context());
     must(to_json(score::write(plan)) == to_json(score::write(score::plan(document, context()))));
     for (const auto& route : plan.routes) must(!route.host.empty() && route.path.starts_with('/'));
-    for (const auto& file : plan.files) must(file.target.starts_with('/'));
-    for (const auto& volume : plan.volumes) must(volume.target.starts_with('/') && !volume.volume.empty());
+    for (const auto& container : plan.containers) {
+      for (const auto& file : container.files) must(file.target.starts_with('/'));
+      for (const auto& volume : container.volumes)
+        must(volume.target.starts_with('/') && !volume.volume.empty());
+    }
     // A release finds its files, and the stored document gives the same plan.
     score::source_files(document, "web");
     must(to_json(score::write(score::plan(score::read_stored(written), context()))) ==

@@ -52,9 +52,10 @@ Plan Planner::run() {
     auto step = reading_.into("containers");
     for (const auto& [name, one] : document_.containers) {
       auto inner = reading_.into(name);
-      container(*one);
+      container(name, *one);
     }
   }
+  order_containers();
   mark_http();
   for (auto& [name, resource] : resolved_)
     if (!resource.type.empty()) plan_.resources.push_back(resource);
@@ -72,16 +73,27 @@ void Planner::mark_http() {
   }
 }
 
-void Planner::container(const Container& container) {
+// The main one first, the others by name (a stored document has no other order); and the conditions, which a
+// document writes with the one that comes before, with the one that waits.
+void Planner::order_containers() {
+  const auto main = main_container(document_);
+  std::ranges::stable_partition(plan_.containers, [&](const auto& each) { return each.name == main; });
+  for (const auto& [name, one] : document_.containers)
+    for (const auto& [other, condition] : one->before)
+      for (auto& each : plan_.containers)
+        if (each.name == other) each.after[name] = condition->ready;
+}
+
+void Planner::container(const std::string& name, const Container& container) {
   static const re2::RE2 reference{"[A-Za-z0-9]([A-Za-z0-9._/:@+-]*[A-Za-z0-9])?"};
   targets_.clear();
-  plan_.image = container.image.value;
-  if (!plan_.image.empty() && plan_.image != "." &&
-      (!re2::RE2::FullMatch(plan_.image, reference) || plan_.image.size() > 512)) {
+  made_ = {.name = name, .image = container.image.value};
+  if (!made_.image.empty() && made_.image != "." &&
+      (!re2::RE2::FullMatch(made_.image, reference) || made_.image.size() > 512)) {
     auto step = reading_.into("image");
     fault(container.image.at,
           fmt::format("\"{}\" is not an image reference; write \".\" for the image built from the repository",
-                      plan_.image.substr(0, 80)));
+                      made_.image.substr(0, 80)));
   }
   const auto words = [&](std::string_view key, const std::vector<std::string>& all) {
     auto step = reading_.into(key);
@@ -91,23 +103,24 @@ void Planner::container(const Container& container) {
     }
     return all;
   };
-  plan_.command = words("command", container.command);
-  plan_.args = words("args", container.args);
+  made_.command = words("command", container.command);
+  made_.args = words("args", container.args);
   {
     auto step = reading_.into("variables");
-    for (const auto& [name, text] : container.variables) {
-      auto inner = reading_.into(name);
-      if (has_control(name) || has_nul(*text))
+    for (const auto& [variable, text] : container.variables) {
+      auto inner = reading_.into(variable);
+      if (has_control(variable) || has_nul(*text))
         fault(text.at, "must have neither control characters in its name nor a zero byte in its value");
-      plan_.variables[name] = expand_text(*text, text.at);
+      made_.variables[variable] = expand_text(*text, text.at);
     }
   }
   files(container);
   volumes(container);
   nesting(container);
-  plan_.limits = limits(container.resources);
-  plan_.liveness = probe(container.liveness, "livenessProbe");
-  plan_.readiness = probe(container.readiness, "readinessProbe");
+  made_.limits = limits(container.resources);
+  made_.liveness = probe(container.liveness, "livenessProbe");
+  made_.readiness = probe(container.readiness, "readinessProbe");
+  plan_.containers.push_back(std::move(made_));
 }
 
 void Planner::files(const Container& container) {
@@ -145,7 +158,7 @@ void Planner::file(const std::string& at_target, const Located<File>& file, bool
       fault(it.binary_content->at, "is not base64");
     }
   }
-  plan_.files.push_back(std::move(made));
+  made_.files.push_back(std::move(made));
 }
 
 void Planner::source(const Text& source, bool expand, PlannedFile& made) {
@@ -220,7 +233,7 @@ void Planner::volumes(const Container& container) {
         fault(source.at,
               fmt::format("\"{}\" is not a resource of type volume; write ${{resources.NAME}}", *source));
     }
-    plan_.volumes.push_back(std::move(made));
+    made_.volumes.push_back(std::move(made));
   }
 }
 
@@ -275,6 +288,32 @@ std::vector<std::string> source_files(const Document& document, const std::strin
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
   return paths;
+}
+
+std::string main_container(const Document& document) {
+  std::string first;
+  for (const auto& [name, one] : document.containers) {
+    if (std::ranges::any_of(one->before,
+                            [](const auto& each) { return each.second->ready == Ready::Complete; }))
+      continue;
+    if (one->image.value == ".") return name;
+    if (first.empty()) first = name;
+  }
+  return first;
+}
+
+std::string own_image(const Document& document) {
+  for (const auto& [name, one] : document.containers)
+    if (one->image.value == ".") return ".";
+  const auto main = document.containers.find(main_container(document));
+  return main == document.containers.end() ? std::string{} : main->second->image.value;
+}
+
+std::set<std::string> further_images(const Document& document) {
+  std::set<std::string> all;
+  for (const auto& [name, one] : document.containers) all.insert(one->image.value);
+  all.erase(own_image(document));
+  return all;
 }
 
 std::vector<ServicePort> service_ports(const Document& document) {

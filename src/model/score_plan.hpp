@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -90,18 +91,24 @@ struct PlannedResource {
   std::map<std::string, Expanded> outputs;  // of an environment: those that are read
 };
 
-struct Plan {
-  std::string component;
-  std::string image;
+struct PlannedContainer {
+  std::string name;
+  std::string image;  // "." is the one that is built
   std::vector<std::string> command;
   std::vector<std::string> args;
   std::map<std::string, Expanded> variables;
   std::vector<PlannedFile> files;      // by target
   std::vector<PlannedVolume> volumes;  // by target: what contains another comes first
-  std::vector<ServicePort> ports;      // by number
   std::optional<PlannedProbe> liveness;
   std::optional<PlannedProbe> readiness;
   PlannedLimits limits;
+  std::map<std::string, Ready> after;  // it starts when these have come so far
+};
+
+struct Plan {
+  std::string component;
+  std::vector<PlannedContainer> containers;  // the main one first (see main_container), then by name
+  std::vector<ServicePort> ports;            // by number
   std::vector<PlannedRoute> routes;
   std::vector<PlannedResource> resources;
 };
@@ -128,6 +135,15 @@ std::vector<RequiredName> required_configuration(
 /// Paths in the repository of the files that the document mounts: what a release has to keep. Throws
 /// Error{Invalid} for one that leaves the repository.
 std::vector<std::string> source_files(const Document& document, const std::string& directory);
+
+/// The container that the others stand beside: what jobs and terminals are in, and what the first port is
+/// asked of. The first by name of those that go on running; one with the component's own image before others.
+/// Empty when every container is one that another waits to be complete.
+std::string main_container(const Document& document);
+/// What a release's image is that of: "." where a container has it, else the main container's reference.
+std::string own_image(const Document& document);
+/// The references that its other containers have.
+std::set<std::string> further_images(const Document& document);
 
 /// The ports of a document's service, by number.
 std::vector<ServicePort> service_ports(const Document& document);

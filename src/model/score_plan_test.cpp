@@ -167,14 +167,14 @@ TEST(Plan, ReadsCores) {
                        {"0.29", 290}, {"1.001", 1001}, {"0.0001", 1}};
   for (const auto& c : cases) {
     const auto one = document("", fmt::format("resources: {{ limits: {{ cpu: \"{}\" }} }}", c.text));
-    EXPECT_EQ(plan(one, development()).limits.cpu_millis, c.millis) << c.text;
+    EXPECT_EQ(plan(one, development()).containers.at(0).limits.cpu_millis, c.millis) << c.text;
   }
 }
 
 TEST(Plan, OfTwoProbesTheCommandIsUsed) {
   const auto one =
       document("", "readinessProbe: { exec: { command: [ok] }, httpGet: { port: 8080, path: /, host: h } }");
-  const auto probe = plan(one, development()).readiness;
+  const auto probe = plan(one, development()).containers.at(0).readiness;
   EXPECT_EQ(probe->kind, PlannedProbe::Kind::Exec);
   EXPECT_THAT(probe->command, ElementsAre("ok"));
   EXPECT_TRUE(probe->path.empty());
@@ -185,7 +185,7 @@ TEST(Plan, ABinarySourceIsKeptAsBytes) {
   Context context = development();
   const std::string bytes{"\xff${x}\0", 6};
   context.read_file = [&](const std::string&) { return bytes; };
-  const auto file = plan(one, context).files.at(0);
+  const auto file = plan(one, context).containers.at(0).files.at(0);
   EXPECT_EQ(base64_decode(file.base64), bytes);
   EXPECT_TRUE(file.content.parts.empty());
 }
@@ -195,7 +195,7 @@ TEST(Plan, ASecretMayBeInAFile) {
                             "files: { /f: { content: \"key=${resources.env.KEY}\", mode: \"400\" } }");
   Context context = development();
   context.configuration["KEY"] = {{}, "key@2"};
-  const auto file = plan(one, context).files.at(0);
+  const auto file = plan(one, context).containers.at(0).files.at(0);
   EXPECT_THAT(file.content.parts, ElementsAre(Part{"key=", ""}, Part{"", "key@2"}));
   EXPECT_EQ(file.mode, 0400);
 }
@@ -317,14 +317,14 @@ TEST(ServicePort, IsFoundByNameOrNumberAndIsStable) {
                  "variables: { A: \"${resources.cart.hostname}:${resources.cart.port}\" }");
     Context context = development();
     context.service = [](const std::string&) { return std::vector{ServicePort{"grpc", 7070, 7000}}; };
-    EXPECT_EQ(plan(one, context).variables.at("A").plain(), "cart:7070") << port;
+    EXPECT_EQ(plan(one, context).containers.at(0).variables.at("A").plain(), "cart:7070") << port;
   }
 }
 
 TEST(ServicePort, MayBeTheComponentsOwn) {
   const auto one = document("self: { type: service-port, params: { workload: web, port: http } }",
                             "variables: { A: \"${resources.self.hostname}:${resources.self.port}\" }");
-  EXPECT_EQ(plan(one, development()).variables.at("A").plain(), "web:80");
+  EXPECT_EQ(plan(one, development()).containers.at(0).variables.at("A").plain(), "web:80");
 }
 
 }  // namespace

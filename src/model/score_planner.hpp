@@ -71,7 +71,8 @@ class Planner {
   Expanded expand_text(const std::string& text, Position at, bool lines = false);
 
   // score_plan.cpp: the container
-  void container(const Container& container);
+  void container(const std::string& name, const Container& container);
+  void order_containers();
   void files(const Container& container);
   void file(const std::string& at_target, const Located<File>& file, bool sound);
   void source(const Text& source, bool expand, PlannedFile& made);
@@ -92,6 +93,7 @@ class Planner {
   std::set<std::string, std::less<>> broken_;  // where the reading found faults, and what is above
   Node metadata_;
   Plan plan_;
+  PlannedContainer made_;  // the one that is being planned
   std::string directory_;
   std::function<std::optional<std::string>(const std::string&)> read_file_;
   std::map<std::string, PlannedResource> resolved_;

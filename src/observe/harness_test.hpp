@@ -116,8 +116,8 @@ class Harness : public LoopTest {
                               .component = "web",
                               .environment = "e1",
                               .user_base = 100000,
-                              .image = "i1"};
-    if (memory.count) workload.limits.memory = memory;
+                              .containers = {{.image = "i1"}}};
+    if (memory.count) workload.main().limits.memory = memory;
     run(engine_->ensure({.id = revision.uid, .workload = workload, .count = count}));
     until("instances are ready", [&] {
       const auto group = engine_->group(revision.uid);

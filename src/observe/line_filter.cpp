@@ -7,7 +7,8 @@
 
 namespace tow::observe {
 
-LineFilter::LineFilter(const std::string& expression) {
+LineFilter::LineFilter(const std::string& expression, std::string container)
+    : container_{std::move(container)} {
   if (expression.empty()) return;
   re2::RE2::Options options;
   options.set_log_errors(false);
@@ -20,7 +21,8 @@ LineFilter::LineFilter(const std::string& expression) {
 LineFilter::~LineFilter() = default;
 LineFilter::LineFilter(LineFilter&&) noexcept = default;
 
-bool LineFilter::matches(std::string_view line) const {
+bool LineFilter::matches(std::string_view container, std::string_view line) const {
+  if (!container_.empty() && container != container_) return false;
   return !expression_ || re2::RE2::PartialMatch(re2::StringPiece{line.data(), line.size()}, *expression_);
 }
 

@@ -2,8 +2,11 @@
 // Logs of deployments and jobs. What is asked for in two parts, when it is to be followed: the past, in order
 // and with its tail, ends at a moment shortly ago; what goes on begins at that moment. So no line is lost or
 // given twice between them.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <deque>
+#include <set>
 
 #include "observe/core.hpp"
 #include "observe/following.hpp"
@@ -26,6 +29,7 @@ struct Wanted {
 LogEntry entry_of(engine::LogLine line) {
   return {.time = line.time,
           .source = short_name(line.instance),
+          .container = std::move(line.container),
           .text = std::move(line.text),
           .error = line.stream == Stream::Err};
 }
@@ -34,7 +38,7 @@ Task<> give_past(OrderedLines& lines, Wanted wanted, const LineFilter& filter, c
   std::deque<engine::LogLine> last;
   std::size_t bytes = 0;
   while (auto line = co_await lines.next()) {
-    if (!filter.matches(line->text)) continue;
+    if (!filter.matches(line->container, line->text)) continue;
     if (wanted.tail == 0) {
       if (!wanted.until || line->time < *wanted.until) co_await emit(entry_of(std::move(*line)));
       continue;
@@ -103,8 +107,22 @@ Task<> give_live(LiveLines& lines, const LineFilter& filter, const Sink<LogEntry
     auto batch = co_await lines.take();
     if (batch.empty()) co_return;
     for (auto& line : batch)
-      if (filter.matches(line.text)) co_await emit(entry_of(std::move(line)));
+      if (filter.matches(line.container, line.text)) co_await emit(entry_of(std::move(line)));
   }
+}
+
+// A name that none of what runs has is a mistake. The lines of an instance of one container name none.
+std::string chosen_container(engine::Engine& engine, const std::vector<RecordPtr>& revisions,
+                             const std::string& wanted) {
+  if (wanted.empty()) return wanted;
+  std::set<std::string> known;
+  for (const auto& revision : revisions)
+    if (const auto group = engine.group(revision->uid))
+      for (const auto& instance : group->instances)
+        for (const auto& container : instance.containers) known.insert(container.name);
+  if (!known.empty() && !known.contains(wanted))
+    throw fail(Code::NotFound, "there is no container {}; there is {}", wanted, fmt::join(known, ", "));
+  return known.size() == 1 ? std::string{} : wanted;
 }
 
 Wanted past_of(const LogInput& input, TimePoint now) {
@@ -120,7 +138,6 @@ TimePoint live_from(const Wanted& past) { return std::max(past.since.value_or(*p
 }  // namespace
 
 Task<> Core::deployment_logs(api::Call call, LogInput input, Sink<LogEntry> emit) {
-  const LineFilter filter{input.grep};
   const auto record = need(call.target);
   const auto deployment = decode<Deployment>(record);
   auto chosen = revisions(*settings.store.snapshot(), *record);
@@ -129,6 +146,7 @@ Task<> Core::deployment_logs(api::Call call, LogInput input, Sink<LogEntry> emit
     if (!previous) throw fail(Code::NotFound, "{} has had no revision before", call.target.name);
     chosen = {previous};
   }
+  const LineFilter filter{input.grep, chosen_container(settings.engine, chosen, input.container)};
   const auto past = past_of(input, settings.clock.now());
   std::vector<std::string> sources;
   for (const auto& revision : chosen) {
@@ -151,7 +169,7 @@ Task<> Core::deployment_logs(api::Call call, LogInput input, Sink<LogEntry> emit
 }
 
 Task<> Core::job_logs(api::Call call, LogInput input, Sink<LogEntry> emit) {
-  const LineFilter filter{input.grep};
+  const LineFilter filter{input.grep, {}};
   const auto uid = need(call.target)->uid;
   const auto past = past_of(input, settings.clock.now());
   co_await read_past(settings.engine, {uid}, past, filter, emit);

@@ -148,8 +148,11 @@ TEST_F(Logs, FollowsAJobToItsEnd) {
   const auto reading = h.read_logs("jobs.logs", job->key.name, {.follow = true});
   EXPECT_FALSE(reading->ended) << "it has not begun";
   h.world().behave("web", {.ends_after = seconds{5}, .says = {"migrating"}});
-  engine::Workload workload{
-      .project = "shop", .component = "web", .environment = "e1", .user_base = 100000, .image = "i1"};
+  engine::Workload workload{.project = "shop",
+                            .component = "web",
+                            .environment = "e1",
+                            .user_base = 100000,
+                            .containers = {{.image = "i1"}}};
   h.run(h.engine().run_job({.id = job->uid, .workload = workload, .command = {"migrate"}}));
   h.until("the stream ends", [&] { return reading->ended; });
   EXPECT_FALSE(reading->failure);

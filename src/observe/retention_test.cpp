@@ -15,7 +15,8 @@ TEST(LogRetention, KeepsTheLogsOfWhatEndedForAWeek) {
       "web.development.j1",
       {.deployment = "web.development", .revision = "web.development.2", .command = {"migrate"}},
       {.phase = WorkPhase::Succeeded, .ended = h.clock.now()}, web->uid);
-  engine::Workload workload{.component = "job", .environment = "e1", .user_base = 100000, .image = "i1"};
+  engine::Workload workload{
+      .component = "job", .environment = "e1", .user_base = 100000, .containers = {{.image = "i1"}}};
   h.world().behave("job", {.ends_after = Duration{5}, .says = {"migrated"}});
   h.run(h.engine().run_job({.id = job->uid, .workload = workload, .command = {"migrate"}}));
   h.ensure(*old, 1);

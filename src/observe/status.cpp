@@ -57,6 +57,33 @@ Task<std::optional<GoldenSignals>> Core::present_golden_signals(const Record& de
   co_return golden_signals(windows);
 }
 
+namespace {
+
+ContainerStatus status_of(const engine::ContainerView& view) {
+  ContainerStatus made{.name = view.name,
+                       .phase = view.complete ? "complete" : std::string{engine::name(view.phase)},
+                       .restarts = view.restarts,
+                       .reason = view.reason,
+                       .started = view.started,
+                       .last_end = {}};
+  if (view.last_end)
+    made.last_end = EndStatus{
+        .time = view.last_end->time, .exit_code = view.last_end->exit_code, .reason = view.last_end->reason};
+  return made;
+}
+
+// What the engine no longer knows, after a restart of the machine for instance, is on record.
+void keep_last_ends(const store::Snapshot& snapshot, const std::string& project, const std::string& instance,
+                    std::vector<ContainerStatus>& containers) {
+  const auto record = snapshot.get(key<Instance>(project, instance));
+  if (!record) return;
+  for (const auto& known : decode<Instance>(record).status.containers)
+    for (auto& container : containers)
+      if (container.name == known.name && !container.last_end) container.last_end = known.last_end;
+}
+
+}  // namespace
+
 Task<DeploymentStatus> Core::status(api::Call call) {
   const auto snapshot = settings.store.snapshot();
   const auto record = need(call.target);
@@ -89,7 +116,10 @@ Task<DeploymentStatus> Core::status(api::Call call) {
                          .started = instance.started,
                          .cpu = 0,
                          .memory = {},
-                         .memory_limit = {}};
+                         .memory_limit = {},
+                         .containers = {}};
+      for (const auto& container : instance.containers) one.containers.push_back(status_of(container));
+      keep_last_ends(*snapshot, record->key.project, instance.id, one.containers);
       if (const auto usage = settings.engine.usage(instance.id)) {
         one.cpu = present_cores(instance, *usage);
         one.memory = usage->memory;

@@ -52,16 +52,11 @@ Task<> update_settings(store::Store& store, Key id, std::map<std::string, Enviro
   co_await store.commit(std::move(transaction));
 }
 
-std::string release_name(const std::string& component, const std::string& inputs, const std::string& image,
-                         const Node& score, const std::map<std::string, std::string>& files) {
-  std::string all = inputs + '\n' + image + '\n' + to_json(score);
-  for (const auto& [path, content] : files) all += '\n' + path + '\n' + sha256_hex(content);
-  return fmt::format("{}-{}", component.substr(0, 50), sha256_hex(all).substr(0, 10));
-}
-
-std::string image_of(const score::Document& document) {
-  for (const auto& [name, container] : document.containers) return container->image.value;
-  return {};
+std::string release_name(const std::string& inputs, const Release::Spec& release) {
+  std::string all = inputs + '\n' + release.image + '\n' + to_json(release.score);
+  for (const auto& [path, content] : release.files) all += '\n' + path + '\n' + sha256_hex(content);
+  for (const auto& further : release.images) all += '\n' + further.image;
+  return fmt::format("{}-{}", release.component.substr(0, 50), sha256_hex(all).substr(0, 10));
 }
 
 std::vector<std::string> dependencies_of(const PlannedComponent& planned) {
@@ -379,7 +374,7 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
     image = co_await settings.images.find(build->status.image);
     if (!image) throw fail(Code::NotFound, "the image of the build {} is gone from the store", build->name());
   } else {
-    release.reference = image_of(planned.document);
+    release.reference = score::own_image(planned.document);
     image = co_await settings.images.ensure(release.reference, [](std::string_view) {});
   }
   auto document = planned.document;
@@ -390,6 +385,10 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   }
   release.image = image->id;
   release.digest = image->digest;
+  for (const auto& reference : score::further_images(document)) {
+    const auto further = co_await settings.images.ensure(reference, [](std::string_view) {});
+    release.images.push_back({.reference = reference, .image = further.id, .digest = further.digest});
+  }
   release.score = score::write(document);
   release.root = planned.directory;
   release.by = run.spec.by;
@@ -398,7 +397,7 @@ Task<bool> Pipeline::State::make_release(const Entity<PipelineRun>& run, const P
   release.settings = settings_of(plan.manifest, planned.name);
   release.depends_on = dependencies_of(planned);
 
-  component.release = release_name(planned.name, planned.inputs, release.image, release.score, release.files);
+  component.release = release_name(planned.inputs, release);
   auto record = draft<Release>(run.project(), component.release, release);
   const auto owner = settings.store.snapshot()->get(key<Component>(run.project(), planned.name));
   if (!owner || owner->deleted) {

@@ -50,6 +50,7 @@ Choice choose(const Inventory& inventory, const Policy& policy, TimePoint now) {
     }
     built.insert(release.key.project + "/" + release.build);
     images.insert(release.image);
+    images.insert(release.further.begin(), release.further.end());
   }
 
   Newest builds{policy.builds, since};

@@ -43,6 +43,7 @@ struct Inventory {
     TimePoint created{};
     std::string build;
     std::string image;
+    std::vector<std::string> further;  // images of its other containers
   };
   // Each newest first.
   std::vector<Run> runs;

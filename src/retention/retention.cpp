@@ -50,11 +50,14 @@ Task<Inventory> take_inventory(store::Store& store) {
   };
   const std::function<void(const RecordPtr&)> release = [&](const RecordPtr& record) {
     const auto one = decode<Release>(record);
+    std::vector<std::string> further;
+    for (const auto& each : one.spec.images) further.push_back(each.image);
     all.releases.push_back({.key = record->key,
                             .component = one.spec.component,
                             .created = record->created,
                             .build = one.spec.build,
-                            .image = one.spec.image});
+                            .image = one.spec.image,
+                            .further = std::move(further)});
   };
   // Releases first: one that a later look at deployments names is then known.
   co_await each_record(store, std::string{Release::kind}, release);

@@ -12,6 +12,17 @@ from towpath import PATIENCE, ROOT, PlatformCase, wait_until
 
 HOST = "site--development--crash.localhost"
 PRODUCTION = "site--production--crash.localhost"
+# In production the site is an instance of two containers, in development of one: every point is come by.
+MANIFEST = """apiVersion: towpath.dev/v1
+environments:
+  development: {branch: main}
+  production:
+    components:
+      site:
+        overrides:
+          containers:
+            prepare: {image: ., command: [sh, -c, "exit 0"], before: {main: {ready: complete}}}
+"""
 
 
 def fault_points():
@@ -30,7 +41,8 @@ class CrashTruth(PlatformCase):
         super().setUpClass()
         p = cls.platform
         p.tow("project", "create", "crash")
-        cls.folder = p.repository("crash", files={"index.html": "0\n", "score.yaml": SCORE % "site"})
+        cls.folder = p.repository("crash", files={"index.html": "0\n", "score.yaml": SCORE % "site",
+                                                      "towpath.yaml": MANIFEST})
         p.push(cls.folder, "0")
         cls.number = 0
         cls.want(cls, cls.number)
@@ -55,7 +67,11 @@ class CrashTruth(PlatformCase):
         bundles = os.listdir(os.path.join(p.runtime, "engine", "secret", "instances"))
         roots = os.listdir(os.path.join(p.data, "engine", "roots"))
         monitors = [each for each in p.traces() if each.startswith("process") and "conmon" in each]
-        return {"links": len(links), "bundles": len(bundles), "roots": len(roots), "monitors": len(monitors)}
+        with open("/proc/self/mounts") as mounts:
+            shared = {line.split()[1].split("/sandboxes/")[1].split("/")[0] for line in mounts
+                      if p.runtime in line and "/sandboxes/" in line}
+        return {"links": len(links), "bundles": len(bundles), "roots": len(roots), "monitors": len(monitors),
+                "alone": len(self.instances()) - len(shared)}
 
     def nothing_is_orphaned(self, point):
         def settled():

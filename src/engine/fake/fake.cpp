@@ -56,6 +56,8 @@ Task<> Fake::ensure(GroupSpec spec) {
     const std::lock_guard lock{state_->mutex};
     state_->admit("ensure " + spec.id + " " + std::to_string(spec.count));
     const GroupId id = spec.id;
+    if (const auto known = state_->groups.find(id); known != state_->groups.end())
+      check_same_containers(id, known->second.spec.workload, spec.workload);
     auto& group = state_->groups[id];
     group.spec = std::move(spec);
     group.retiring = false;
@@ -192,10 +194,9 @@ Task<> Fake::remove_volume(std::string volume) {
   const std::lock_guard lock{state_->mutex};
   state_->admit("remove_volume " + volume);
   for (const auto& [id, copy] : state_->copies)
-    for (const auto& mount : copy.workload->volumes)
-      if (mount.volume == volume)
-        throw fail(Code::FailedPrecondition, "volume {} is in use by {}; retire it first", volume,
-                   copy.view.group);
+    if (mounts(*copy.workload, volume))
+      throw fail(Code::FailedPrecondition, "volume {} is in use by {}; retire it first", volume,
+                 copy.view.group);
   state_->volumes.erase(volume);
   co_return;
 }
@@ -231,6 +232,7 @@ Task<> Fake::logs(LogQuery query, LogSink sink) {
       for (seen = std::min(seen, all.size()); seen < all.size(); ++seen) {
         const auto& line = all[seen];
         if (!only.empty() && line.instance != only) continue;
+        if (!query.container.empty() && line.container != query.container) continue;
         if (query.since && line.time < *query.since) continue;
         lines.push_back(line);
       }
@@ -253,21 +255,29 @@ Task<> Fake::remove_logs(std::string source) {
 std::optional<Usage> Fake::usage(const InstanceId& instance) {
   const std::lock_guard lock{state_->mutex};
   const auto copy = state_->copies.find(instance);
-  if (copy == state_->copies.end() || copy->second.sight.life != Sight::Life::Running) return std::nullopt;
+  if (copy == state_->copies.end()) return std::nullopt;
+  Usage all;
+  for (std::size_t i = 0; i < copy->second.parts.size(); ++i) {
+    if (copy->second.parts[i].sight.life != Sight::Life::Running) continue;
+    all.cpu_seconds += 0.01;
+    all.memory.count += 10u << 20;
+    all.memory_limit.count += copy->second.workload->containers[i].limits.memory.value_or(Bytes{}).count;
+    ++all.processes;
+  }
+  if (all.processes == 0) return std::nullopt;
   if (const auto found = state_->usages.find(instance); found != state_->usages.end()) return found->second;
-  return Usage{.cpu_seconds = 0.01,
-               .memory = Bytes{10 << 20},
-               .memory_limit = copy->second.workload->limits.memory.value_or(Bytes{}),
-               .processes = 1};
+  return all;
 }
 
-Task<std::unique_ptr<Terminal>> Fake::exec(InstanceId instance, std::vector<std::string> command, bool) {
+Task<std::unique_ptr<Terminal>> Fake::exec(InstanceId instance, std::vector<std::string> command, bool,
+                                           std::string container) {
   std::pair<std::string, int> result;
   {
     const std::lock_guard lock{state_->mutex};
-    state_->admit("exec " + instance);
-    const auto copy = state_->copies.find(instance);
-    if (copy == state_->copies.end() || copy->second.sight.life != Sight::Life::Running)
+    state_->admit("exec " + instance + (container.empty() ? "" : " " + container));
+    const Part* const part = state_->find(instance, container);
+    if (!part && state_->copies.contains(instance)) throw no_such_container(instance, container);
+    if (!part || part->sight.life != Sight::Life::Running)
       throw fail(Code::FailedPrecondition, "instance {} does not run", instance);
     if (state_->exec) {
       result = state_->exec(instance, command);

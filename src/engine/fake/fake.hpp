@@ -42,13 +42,14 @@ class World {
   World(Executor executor, std::shared_ptr<Clock> clock);
   ~World();
 
-  /// For copies that start from now on: of a component, or with an empty name of all that have none of their
-  /// own.
+  /// For containers that start from now on: of "COMPONENT/CONTAINER", else of a component, or with an empty
+  /// name of all that have none of their own.
   void behave(const std::string& component, Behaviour behaviour);
 
-  void crash(const InstanceId& instance, int exit_code = 1);
-  void kill_for_memory(const InstanceId& instance);
-  void set_passing(const InstanceId& instance, bool passing);
+  /// Of the named container, or of the main one.
+  void crash(const InstanceId& instance, int exit_code = 1, const std::string& container = {});
+  void kill_for_memory(const InstanceId& instance, const std::string& container = {});
+  void set_passing(const InstanceId& instance, bool passing, const std::string& container = {});
   void say(const InstanceId& instance, const std::string& line, Stream stream = Stream::Out);
   /// As a reboot: every instance ends at once, jobs are lost, the records stay and groups start again.
   void reboot();
@@ -95,8 +96,8 @@ class Fake final : public Engine {
   Task<> logs(LogQuery query, LogSink sink) override;
   Task<> remove_logs(std::string source) override;
   std::optional<Usage> usage(const InstanceId& instance) override;
-  Task<std::unique_ptr<Terminal>> exec(InstanceId instance, std::vector<std::string> command,
-                                       bool terminal) override;
+  Task<std::unique_ptr<Terminal>> exec(InstanceId instance, std::vector<std::string> command, bool terminal,
+                                       std::string container = {}) override;
 
  private:
   std::shared_ptr<World::State> state_;

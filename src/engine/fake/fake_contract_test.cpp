@@ -39,21 +39,28 @@ class FakeHarness final : public contract::Harness, public LoopTest {
   }
   Workload greedy(Bytes limit) override {
     auto workload = named("greedy", {.ends_after = Duration{5}, .out_of_memory = true});
-    workload.limits.memory = limit;
+    workload.main().limits.memory = limit;
+    return workload;
+  }
+  Workload with(Workload workload, const std::string& name, const Workload& other) override {
+    world_.behave(workload.component + "/" + name, behaviours_.at(other.component));
+    workload.containers.push_back(other.main());
+    workload.containers.back().name = name;
     return workload;
   }
 
  private:
   Workload named(const std::string& component, Behaviour behaviour) {
-    world_.behave(component, std::move(behaviour));
+    world_.behave(component, behaviours_[component] = behaviour);
     Workload w;
     w.component = component;
     w.environment = "e1";
     w.user_base = 1'000'000;
-    w.image = "image";
+    w.containers = {{.image = "image"}};
     w.ports = {{.name = "http", .port = 8080}};
     return w;
   }
+  std::map<std::string, Behaviour> behaviours_;
   World world_{io.get_executor(), shared_clock()};
   std::unique_ptr<Fake> engine_;
 };

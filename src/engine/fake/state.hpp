@@ -4,18 +4,28 @@
 // clock.
 
 #include "engine/fake/fake.hpp"
+#include "engine/pod.hpp"
 
 namespace tow::engine::fake {
+
+/// One container of a copy.
+struct Part {
+  ContainerView view;
+  Behaviour behaviour;
+  Wish wish;
+  Sight sight;
+  int run = 0;          // counts starts, so that what was foreseen for an earlier one is passed over
+  bool faulty = false;  // it was told to stop for a fault of its own
+};
 
 struct Copy {
   InstanceView view;
   std::shared_ptr<const Workload> workload;
-  Behaviour behaviour;
   Wish wish;
-  Sight sight;
-  int run = 0;  // counts starts, so that what was foreseen for an earlier one is passed over
   bool job = false;
-  bool faulty = false;  // it was told to stop for a fault of its own
+  bool going = false;  // a part of it is gone already: what is wanted again comes as a new copy
+  std::vector<Part> parts;
+  Progress progress;
 };
 
 struct World::State : std::enable_shared_from_this<World::State> {
@@ -25,11 +35,15 @@ struct World::State : std::enable_shared_from_this<World::State> {
   // The following expect the mutex to be held.
   void settle(const GroupId& id);
   void step(const InstanceId& id);
+  bool step_parts(Copy& copy);
   void finish(const InstanceId& id);
-  void act(Copy& copy, Action action, const std::string& reason);
-  void ended(Copy& copy, int exit_code, bool out_of_memory, const std::string& reason);
-  void later(Duration delay, const InstanceId& id, int run, std::function<void(Copy&)> event);
-  void say(const InstanceId& id, const std::string& line, Stream stream);
+  void act(Copy& copy, Part& part, Action action, const std::string& reason);
+  void make(Copy& copy, Part& part);
+  void ended(Copy& copy, Part& part, int exit_code, bool out_of_memory, const std::string& reason);
+  void later(Duration delay, const InstanceId& id, const Part& part, std::function<void(Copy&, Part&)> event);
+  void say(const InstanceId& id, const std::string& container, const std::string& line, Stream stream);
+  /// The container of that name, or the main one; null when it is not there.
+  Part* find(const InstanceId& id, const std::string& container);
   void changed(const std::string& id);
   std::string allocate(const EnvironmentId& environment);
   void add(const std::string& source, int ordinal, const Workload& workload, Wish wish, bool job);

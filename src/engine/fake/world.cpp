@@ -48,22 +48,31 @@ void World::State::admit(const std::string& call) {
   if (refusal) throw *refusal;
 }
 
-/// What is foreseen for a copy happens unless its run is over by then.
-void World::State::later(Duration delay, const InstanceId& id, int run, std::function<void(Copy&)> event) {
+/// What is foreseen for a container happens unless its run is over by then.
+void World::State::later(Duration delay, const InstanceId& id, const Part& part,
+                         std::function<void(Copy&, Part&)> event) {
   scope.spawn([](std::weak_ptr<State> weak, std::shared_ptr<Clock> time, Duration wait, InstanceId copy_id,
-                 int of_run, std::function<void(Copy&)> what) -> Task<> {
+                 std::string container, int of_run, std::function<void(Copy&, Part&)> what) -> Task<> {
     co_await time->sleep(wait);
     const auto self = weak.lock();
     if (!self) co_return;
     {
       const std::lock_guard lock{self->mutex};
-      const auto found = self->copies.find(copy_id);
-      if (found == self->copies.end() || found->second.run != of_run) co_return;
-      what(found->second);
+      Part* const found = self->find(copy_id, container);
+      if (!found || found->run != of_run) co_return;
+      what(self->copies.at(copy_id), *found);
       self->step(copy_id);
     }
     self->tell();
-  }(weak_from_this(), clock, delay, id, run, std::move(event)));
+  }(weak_from_this(), clock, delay, id, part.view.name, part.run, std::move(event)));
+}
+
+Part* World::State::find(const InstanceId& id, const std::string& container) {
+  const auto copy = copies.find(id);
+  if (copy == copies.end()) return nullptr;
+  for (auto& part : copy->second.parts)
+    if (container.empty() || part.view.name == container) return &part;
+  return nullptr;
 }
 
 std::string World::State::allocate(const EnvironmentId& environment) {
@@ -88,7 +97,12 @@ void World::State::add(const std::string& source, int ordinal, const Workload& w
   copy.wish = std::move(wish);
   copy.workload = std::make_shared<const Workload>(workload);
   copy.view = {.id = id, .group = source, .ordinal = ordinal, .address = allocate(workload.environment)};
-  for (const auto& mount : workload.volumes) volumes.try_emplace(mount.volume);
+  for (const auto& container : workload.containers) {
+    for (const auto& mount : container.volumes) volumes.try_emplace(mount.volume);
+    Part part;
+    part.view.name = container.name;
+    copy.parts.push_back(std::move(part));
+  }
   copies.insert_or_assign(id, std::move(copy));
   step(id);
 }
@@ -98,8 +112,9 @@ void World::State::settle(const GroupId& id) {
   for (auto& [name, copy] : copies) {
     if (copy.job || copy.view.group != id) continue;
     const bool wanted = !group.retiring && copy.view.ordinal < group.spec.count;
-    if (wanted && !copy.wish.run) copy.sight.failures = 0;
-    copy.wish.run = wanted;
+    if (wanted && !copy.wish.run)
+      for (auto& part : copy.parts) part.sight.failures = 0;
+    copy.wish.run = wanted && !copy.going;
     if (group.retiring) copy.wish.grace = group.grace;
   }
   std::vector<InstanceId> mine;
@@ -118,24 +133,53 @@ void World::State::settle(const GroupId& id) {
   changed(id);
 }
 
-void World::State::step(const InstanceId& id) {
-  for (;;) {
-    const auto found = copies.find(id);
-    if (found == copies.end()) return;
-    Copy& copy = found->second;
-    const TimePoint now = clock->now();
-    const Decision decision = decide(copy.wish, copy.sight, now);
-    if (copy.view.phase != decision.phase) changed(source_of(copy));
-    copy.view.phase = decision.phase;
-    copy.view.ready = copy.sight.ready;
-    copy.view.started = copy.sight.started;
-    if (decision.done) return finish(id);
-    if (!decision.action) {
-      if (decision.again) later(std::max(*decision.again - now, Duration{1}), id, copy.run, [](Copy&) {});
-      return;
+/// Decides for each part and acts; true when something has become possible for another.
+bool World::State::step_parts(Copy& copy) {
+  bool again = false;
+  for (std::size_t i = 0; i < copy.parts.size(); ++i) {
+    Part& part = copy.parts[i];
+    const auto& spec = copy.workload->containers[i];
+    part.wish = copy.wish;
+    part.wish.completes = completes(*copy.workload, spec.name);
+    if (part.wish.completes) part.wish.start_limit.reset();
+    const auto waits_for = awaited(spec, copy.progress);
+    part.wish.waits = !waits_for.empty();
+    if (part.wish.waits && part.sight.life == Life::Absent) part.view.reason = "waits for " + waits_for;
+    for (;;) {
+      const TimePoint now = clock->now();
+      const Decision decision = decide(part.wish, part.sight, now);
+      if (part.view.phase != decision.phase) changed(source_of(copy));
+      part.view.phase = decision.phase;
+      part.view.ready = part.sight.ready;
+      part.view.started = part.sight.started;
+      if (decision.done && !copy.wish.run && !copy.job) copy.going = true;
+      if (!decision.action) {
+        if (decision.again)
+          later(std::max(*decision.again - now, Duration{1}), copy.view.id, part, [](Copy&, Part&) {});
+        break;
+      }
+      act(copy, part, *decision.action, decision.reason);
     }
-    act(copy, *decision.action, decision.reason);
+    const Progress before = copy.progress;
+    note(copy.progress, part.view);
+    again |= before != copy.progress;
   }
+  return again;
+}
+
+void World::State::step(const InstanceId& id) {
+  const auto found = copies.find(id);
+  if (found == copies.end()) return;
+  Copy& copy = found->second;
+  while (step_parts(copy)) {
+  }
+  const Phase before = copy.view.phase;
+  copy.view.containers.clear();
+  for (const auto& part : copy.parts) copy.view.containers.push_back(part.view);
+  combine(copy.view);
+  if (copy.view.phase != before) changed(source_of(copy));
+  if (std::ranges::all_of(copy.parts, [](const Part& part) { return part.view.phase == Phase::Ended; }))
+    finish(id);
 }
 
 void World::State::finish(const InstanceId& id) {
@@ -153,91 +197,109 @@ void World::State::finish(const InstanceId& id) {
   changed(source);
 }
 
-void World::State::act(Copy& copy, Action action, const std::string& reason) {
-  const TimePoint now = clock->now();
+void World::State::make(Copy& copy, Part& part) {
+  const auto& component = copy.workload->component;
+  const auto own = behaviours.find(component + "/" + part.view.name), its = behaviours.find(component);
+  part.behaviour = own != behaviours.end()   ? own->second
+                   : its != behaviours.end() ? its->second
+                                             : behaviours[""];
+  ++part.run;
+  const int failures = part.sight.failures;
+  part.sight = {.life = Life::Making, .failures = failures};
+  later(part.behaviour.make, copy.view.id, part, [this](Copy& c, Part& p) {
+    if (!p.behaviour.refused.empty()) {
+      p.sight.life = Life::Absent;
+      p.sight.ended = clock->now();
+      ++p.sight.failures;
+      p.sight.finished = !p.wish.restart;
+      p.view.restarts += p.wish.restart ? 1 : 0;
+      p.view.reason = p.behaviour.refused;
+      return changed(source_of(c));
+    }
+    p.sight.life = Life::Running;
+    p.sight.started = clock->now();
+    const bool serves = !c.job && !p.wish.completes;
+    p.view.reason = p.behaviour.never_ready && serves ? p.behaviour.unready_reason : "";
+    for (const auto& line : p.behaviour.says) say(c.view.id, p.view.name, line, Stream::Out);
+    if (!p.behaviour.never_ready && serves)
+      later(p.behaviour.ready, c.view.id, p, [this](Copy&, Part& ready) {
+        if (ready.sight.life != Life::Running) return;
+        if (!ready.sight.ready) ready.sight.ready = clock->now();
+        ready.sight.passing = true;
+      });
+    auto ends = p.behaviour.ends_after;
+    if (!serves && !ends) ends = milliseconds{10};
+    if (ends)
+      later(*ends, c.view.id, p, [this](Copy& owner, Part& over) {
+        if (over.sight.life != Life::Running) return;
+        const int code = over.behaviour.out_of_memory ? 137 : over.behaviour.exit_code;
+        ended(owner, over, code, over.behaviour.out_of_memory, "");
+      });
+  });
+}
+
+void World::State::act(Copy& copy, Part& part, Action action, const std::string& reason) {
   const InstanceId id = copy.view.id;
   switch (action) {
-    case Action::Make: {
-      const auto own = behaviours.find(copy.workload->component);
-      copy.behaviour = own != behaviours.end() ? own->second : behaviours[""];
-      ++copy.run;
-      const int failures = copy.sight.failures;
-      copy.sight = {.life = Life::Making, .failures = failures};
-      later(copy.behaviour.make, id, copy.run, [this](Copy& c) {
-        if (!c.behaviour.refused.empty()) {
-          c.sight.life = Life::Absent;
-          c.sight.ended = clock->now();
-          ++c.sight.failures;
-          c.sight.finished = !c.wish.restart;
-          c.view.restarts += c.wish.restart ? 1 : 0;
-          c.view.reason = c.behaviour.refused;
-          return changed(source_of(c));
-        }
-        c.sight.life = Life::Running;
-        c.sight.started = clock->now();
-        c.view.reason = c.behaviour.never_ready && !c.job ? c.behaviour.unready_reason : "";
-        for (const auto& line : c.behaviour.says) say(c.view.id, line, Stream::Out);
-        if (!c.behaviour.never_ready && !c.job)
-          later(c.behaviour.ready, c.view.id, c.run, [this](Copy& ready) {
-            if (ready.sight.life != Life::Running) return;
-            if (!ready.sight.ready) ready.sight.ready = clock->now();
-            ready.sight.passing = true;
-          });
-        auto ends = c.behaviour.ends_after;
-        if (c.job && !ends) ends = milliseconds{10};
-        if (ends)
-          later(*ends, c.view.id, c.run, [this](Copy& over) {
-            if (over.sight.life != Life::Running) return;
-            const int code = over.behaviour.out_of_memory ? 137 : over.behaviour.exit_code;
-            ended(over, code, over.behaviour.out_of_memory, "");
-          });
-      });
+    case Action::Make:
+      make(copy, part);
       break;
-    }
     case Action::Terminate:
-      copy.sight.terminated = now;
-      copy.faulty = !reason.empty();
+      part.sight.terminated = clock->now();
+      part.faulty = !reason.empty();
       if (!reason.empty())
-        copy.view.reason = reason + (copy.view.reason.empty() ? "" : ": " + copy.view.reason);
-      if (!copy.behaviour.ignores_term)
-        later(copy.behaviour.stop, id, copy.run, [this](Copy& c) {
-          if (c.sight.life == Life::Running) ended(c, 0, false, c.faulty ? c.view.reason : "");
+        part.view.reason = reason + (part.view.reason.empty() ? "" : ": " + part.view.reason);
+      if (!part.behaviour.ignores_term)
+        later(part.behaviour.stop, id, part, [this](Copy& c, Part& p) {
+          if (p.sight.life == Life::Running) ended(c, p, 0, false, p.faulty ? p.view.reason : "");
         });
       break;
     case Action::Kill:
-      copy.sight.killed = true;
-      later(milliseconds{1}, id, copy.run, [this](Copy& c) {
-        if (c.sight.life == Life::Running) ended(c, 137, false, c.faulty ? c.view.reason : "");
+      part.sight.killed = true;
+      later(milliseconds{1}, id, part, [this](Copy& c, Part& p) {
+        if (p.sight.life == Life::Running) ended(c, p, 137, false, p.faulty ? p.view.reason : "");
       });
       break;
     case Action::Remove:
-      copy.sight.life = Life::Absent;
+      part.sight.life = Life::Absent;
       break;
   }
 }
 
-void World::State::ended(Copy& copy, int exit_code, bool out_of_memory, const std::string& reason) {
-  const bool on_purpose = copy.sight.terminated && !copy.faulty;
-  end_run(copy.sight, copy.wish, on_purpose ? Cause::Wished : Cause::Own, clock->now());
-  copy.faulty = false;
-  if (copy.wish.run && copy.wish.restart) ++copy.view.restarts;
-  copy.view.exit_code = exit_code;
-  copy.view.out_of_memory = out_of_memory;
+void World::State::ended(Copy& copy, Part& part, int exit_code, bool out_of_memory,
+                         const std::string& reason) {
+  const bool on_purpose = part.sight.terminated && !part.faulty;
+  const bool complete = part.wish.completes && exit_code == 0 && !part.sight.terminated;
+  const TimePoint now = clock->now();
+  end_run(part.sight, part.wish, on_purpose ? Cause::Wished : complete ? Cause::Completed : Cause::Own, now);
+  part.faulty = false;
+  if (part.wish.run && part.wish.restart && !complete) ++part.view.restarts;
+  const auto& containers = copy.workload->containers;
+  const auto spec = std::ranges::find(containers, part.view.name, &ContainerSpec::name);
   if (!reason.empty())
-    copy.view.reason = reason;
+    part.view.reason = reason;
   else if (out_of_memory)
-    copy.view.reason = killed_for_memory(copy.workload->limits.memory);
-  else if (on_purpose || (copy.job && exit_code == 0))
-    copy.view.reason.clear();
+    part.view.reason = killed_for_memory(spec->limits.memory);
+  else if (on_purpose || complete || (copy.job && exit_code == 0))
+    part.view.reason.clear();
   else
-    copy.view.reason = "exited with " + std::to_string(exit_code);
+    part.view.reason = "exited with " + std::to_string(exit_code);
+  part.view.complete = complete;
+  part.view.last_end = LastEnd{
+      .time = now, .exit_code = exit_code, .out_of_memory = out_of_memory, .reason = part.view.reason};
   changed(source_of(copy));
 }
 
-void World::State::say(const InstanceId& id, const std::string& line, Stream stream) {
+void World::State::say(const InstanceId& id, const std::string& container, const std::string& line,
+                       Stream stream) {
   const auto found = copies.find(id);
   const std::string source = found == copies.end() ? id.substr(0, id.rfind('-')) : found->second.view.group;
-  logs[source].push_back({.time = clock->now(), .instance = id, .stream = stream, .text = line});
+  const bool several = found != copies.end() && found->second.parts.size() > 1;
+  logs[source].push_back({.time = clock->now(),
+                          .instance = id,
+                          .container = several ? container : std::string{},
+                          .stream = stream,
+                          .text = line});
   changed(source);
 }
 
@@ -246,34 +308,34 @@ void World::behave(const std::string& component, Behaviour behaviour) {
   state_->behaviours[component] = std::move(behaviour);
 }
 
-void World::crash(const InstanceId& instance, int exit_code) {
+void World::crash(const InstanceId& instance, int exit_code, const std::string& container) {
   {
     const std::lock_guard lock{state_->mutex};
-    const auto found = state_->copies.find(instance);
-    if (found == state_->copies.end() || found->second.sight.life != Life::Running) return;
-    state_->ended(found->second, exit_code, false, "");
+    Part* const part = state_->find(instance, container);
+    if (!part || part->sight.life != Life::Running) return;
+    state_->ended(state_->copies.at(instance), *part, exit_code, false, "");
     state_->step(instance);
   }
   state_->tell();
 }
 
-void World::kill_for_memory(const InstanceId& instance) {
+void World::kill_for_memory(const InstanceId& instance, const std::string& container) {
   {
     const std::lock_guard lock{state_->mutex};
-    const auto found = state_->copies.find(instance);
-    if (found == state_->copies.end() || found->second.sight.life != Life::Running) return;
-    state_->ended(found->second, 137, true, "");
+    Part* const part = state_->find(instance, container);
+    if (!part || part->sight.life != Life::Running) return;
+    state_->ended(state_->copies.at(instance), *part, 137, true, "");
     state_->step(instance);
   }
   state_->tell();
 }
 
-void World::set_passing(const InstanceId& instance, bool passing) {
+void World::set_passing(const InstanceId& instance, bool passing, const std::string& container) {
   {
     const std::lock_guard lock{state_->mutex};
-    const auto found = state_->copies.find(instance);
-    if (found == state_->copies.end() || !found->second.sight.ready) return;
-    found->second.sight.passing = passing;
+    Part* const part = state_->find(instance, container);
+    if (!part || !part->sight.ready) return;
+    part->sight.passing = passing;
     state_->step(instance);
   }
   state_->tell();
@@ -282,7 +344,9 @@ void World::set_passing(const InstanceId& instance, bool passing) {
 void World::say(const InstanceId& instance, const std::string& line, Stream stream) {
   {
     const std::lock_guard lock{state_->mutex};
-    state_->say(instance, line, stream);
+    const auto found = state_->copies.find(instance);
+    const bool known = found != state_->copies.end();
+    state_->say(instance, known ? found->second.workload->main().name : "", line, stream);
   }
   state_->tell();
 }
@@ -292,10 +356,15 @@ void World::reboot() {
     const std::lock_guard lock{state_->mutex};
     std::vector<InstanceId> all;
     for (auto& [id, copy] : state_->copies) {
-      ++copy.run;
-      copy.sight = {.finished = copy.job};
-      copy.view.exit_code = {};
-      copy.view.reason = copy.job ? "it was lost when the machine or its monitor went down" : "";
+      copy.progress.clear();
+      for (auto& part : copy.parts) {
+        ++part.run;
+        part.sight = {.finished = copy.job};
+        const std::string name = part.view.name;
+        part.view = {};
+        part.view.name = name;
+        if (copy.job) part.view.reason = "it was lost when the machine or its monitor went down";
+      }
       all.push_back(id);
     }
     for (const auto& id : all) state_->step(id);

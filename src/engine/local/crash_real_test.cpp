@@ -113,6 +113,12 @@ TEST(CrashRealChild, DISABLED_Churns) {
     call("steady", 2);
     call("moving", round % 3);
     if (round % 4 == 3) run_blocking(engine->retire("moving", seconds{1}));
+    auto pod = Machine::workload({"serve", "8080"}, {{.name = "http", .port = 8080}});
+    pod.containers.push_back({.name = "side", .image = kImage, .args = {"sleep"}});
+    pod.containers.push_back({.name = "prepare", .image = kImage, .args = {"lines", "prepared"}});
+    pod.main().after = {{"prepare", Milestone::Complete}};
+    run_blocking(engine->ensure({.id = "pod", .workload = pod, .count = round % 2 + 1}));
+    if (round % 5 == 4) run_blocking(engine->retire("pod", seconds{1}));
     run_blocking(engine->run_job(
         {.id = "churn" + std::to_string(round % 2), .workload = Machine::workload({"lines", "done"})}));
     if (round % 2) run_blocking(engine->remove_job("churn0"));

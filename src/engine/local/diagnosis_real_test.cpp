@@ -48,7 +48,7 @@ TEST_F(DiagnosisReal, ListeningOnNothingIsNamedAndEndsTheStart) {
 
 TEST_F(DiagnosisReal, KilledForMemoryNamesTheLimit) {
   auto w = workload({"allocate", "256"}, {{.name = "http", .port = 8080}});
-  w.limits.memory = Bytes{32 << 20};
+  w.main().limits.memory = Bytes{32 << 20};
   ensure("g1", w);
   reason_becomes("killed for memory: the limit is 32Mi");
   EXPECT_TRUE(first().out_of_memory);
@@ -56,10 +56,10 @@ TEST_F(DiagnosisReal, KilledForMemoryNamesTheLimit) {
 
 TEST_F(DiagnosisReal, AProbeCommandThatHangsIsEnded) {
   auto w = workload({"sleep"});
-  w.readiness = Probe{.kind = Probe::Kind::Exec,
-                      .command = {"/p", "sleep"},
-                      .period = milliseconds{100},
-                      .timeout = milliseconds{300}};
+  w.main().readiness = Probe{.kind = Probe::Kind::Exec,
+                             .command = {"/p", "sleep"},
+                             .period = milliseconds{100},
+                             .timeout = milliseconds{300}};
   ensure("g1", w);
   reason_becomes("its probe command does not end within 300ms");
   eventually("none is left behind", [&] { return engine_->usage("g1-0")->processes == 1; });
@@ -68,7 +68,7 @@ TEST_F(DiagnosisReal, AProbeCommandThatHangsIsEnded) {
 
 TEST_F(DiagnosisReal, AProbeThatFailsIsNamed) {
   auto w = workload({"serve", "8080"}, {{.name = "http", .port = 8080}});
-  w.readiness = Probe{
+  w.main().readiness = Probe{
       .kind = Probe::Kind::Http, .port = 8080, .path = "/health", .period = milliseconds{50}, .failures = 2};
   ensure("g1", w);
   wait_ready("g1");
@@ -79,7 +79,7 @@ TEST_F(DiagnosisReal, AProbeThatFailsIsNamed) {
 
 TEST_F(DiagnosisReal, FailedLivenessStartsItAnew) {
   auto w = workload({"serve", "8080"}, {{.name = "http", .port = 8080}});
-  w.liveness = Probe{
+  w.main().liveness = Probe{
       .kind = Probe::Kind::Http, .port = 8080, .path = "/health", .period = milliseconds{50}, .failures = 2};
   ensure("g1", w);
   wait_ready("g1");
@@ -89,13 +89,13 @@ TEST_F(DiagnosisReal, FailedLivenessStartsItAnew) {
 
 TEST_F(DiagnosisReal, AnExecProbeDecides) {
   auto w = workload({"sleep"});
-  w.readiness = Probe{.kind = Probe::Kind::Exec,
-                      .command = {"/p", "exit", "0"},
-                      .period = milliseconds{100},
-                      .timeout = seconds{5}};
+  w.main().readiness = Probe{.kind = Probe::Kind::Exec,
+                             .command = {"/p", "exit", "0"},
+                             .period = milliseconds{100},
+                             .timeout = seconds{5}};
   ensure("g1", w);
   wait_ready("g1");
-  w.readiness->command = {"/p", "exit", "1"};
+  w.main().readiness->command = {"/p", "exit", "1"};
   ensure("g2", w);
   eventually("the reason is told", [&] {
     return engine_->group("g2")->instances.at(0).reason == "its probe command exits with 1";
@@ -114,10 +114,10 @@ TEST_F(DiagnosisReal, AnEndIsExplained) {
 
 TEST_F(DiagnosisReal, WhatCannotStartIsExplained) {
   auto w = workload({});
-  w.command = {"/nothing"};
+  w.main().command = {"/nothing"};
   ensure("g1", w);
   reason_matches("the container could not be made: .*/nothing.*");
-  w.image = "localhost/nothing";
+  w.main().image = "localhost/nothing";
   ensure("g2", w);
   eventually("the image is named", [&] {
     return engine_->group("g2")->instances.at(0).reason.find(

@@ -181,7 +181,22 @@ std::vector<std::string> Local::images_in_use() const { return views_.images(); 
 void Local::observe(std::function<void(const std::string&)> listener) { views_.observe(std::move(listener)); }
 
 std::optional<Usage> Local::usage(const InstanceId& instance) {
-  return cgroups_.usage(place_.cgroup(instance));
+  const auto view = views_.instance(instance);
+  if (!view || view->containers.size() == 1) return cgroups_.usage(place_.cgroup(instance));
+  std::optional<Usage> all;
+  bool unlimited = false;
+  for (const auto& container : view->containers) {
+    const auto one = cgroups_.usage(place_.cgroup(instance + "." + container.name));
+    if (!one) continue;
+    if (!all) all.emplace();
+    all->cpu_seconds += one->cpu_seconds;
+    all->memory.count += one->memory.count;
+    all->memory_limit.count += one->memory_limit.count;
+    all->processes += one->processes;
+    unlimited |= one->memory_limit.count == 0;
+  }
+  if (unlimited) all->memory_limit = {};
+  return all;
 }
 
 std::vector<std::string> Local::obstacles() {

@@ -44,8 +44,8 @@ class Local final : public LocalEngine {
   Task<> logs(LogQuery query, LogSink sink) override;
   Task<> remove_logs(std::string source) override;
   std::optional<Usage> usage(const InstanceId& instance) override;
-  Task<std::unique_ptr<Terminal>> exec(InstanceId instance, std::vector<std::string> command,
-                                       bool terminal) override;
+  Task<std::unique_ptr<Terminal>> exec(InstanceId instance, std::vector<std::string> command, bool terminal,
+                                       std::string container = {}) override;
 
   std::vector<std::string> images_in_use() const override;
   std::vector<std::string> obstacles() override;
@@ -56,6 +56,7 @@ class Local final : public LocalEngine {
  private:
   struct Outcome;
   class Report;
+  struct Recovery;
   struct Group {
     GroupRecord record;
     std::string recorded;  // what of it is on disk
@@ -75,7 +76,7 @@ class Local final : public LocalEngine {
   void recover();
   Task<> watch_dns(EnvironmentId environment);
   Task<> keep_logs();
-  bool keep_log(const std::string& source, const InstanceId& instance, std::uintmax_t& before);
+  bool keep_log(const std::string& source, const std::string& key, std::uintmax_t& before);
 
   // groups.cpp
   Task<> ensure_here(GroupSpec spec);

@@ -35,23 +35,23 @@ Source find_source(const Place& place, const std::string& name) {
   return {name, {}};
 }
 
-/// The next line in the order of time over several instances.
+/// The next line in the order of time over several containers.
 class Merge {
  public:
-  Merge(fs::path directory, std::string instance)
-      : directory_{std::move(directory)}, only_{std::move(instance)} {}
+  Merge(fs::path directory, std::string instance, std::string container)
+      : directory_{std::move(directory)}, only_{std::move(instance)}, only_container_{std::move(container)} {}
 
   void seek(std::optional<TimePoint> since, std::size_t tail) {
     open(since, tail);
     if (tail == 0 || readers_.size() < 2) return;
-    // The last lines of all together: each instance's last ones, less the earliest of them.
+    // The last lines of all together: each container's last ones, less the earliest of them.
     std::vector<LogLine> last;
     while (auto line = take()) last.push_back(std::move(*line));
     for (std::size_t i = last.size() > tail ? last.size() - tail : 0; i < last.size(); ++i)
       ready_.push_back(std::move(last[i]));
   }
 
-  /// Up to some hundred lines; none when there is nothing new. New instances are found on the way.
+  /// Up to some hundred lines; none when there is nothing new. New ones are found on the way.
   std::vector<LogLine> more() {
     open({}, 0);
     std::vector<LogLine> lines;
@@ -70,10 +70,12 @@ class Merge {
 
  private:
   void open(std::optional<TimePoint> since, std::size_t tail) {
-    for (const auto& id : logged_instances(directory_)) {
+    for (const auto& key : logged_containers(directory_)) {
+      const auto [id, container] = split_key(key);
       if (!only_.empty() && id != only_) continue;
-      if (std::ranges::any_of(readers_, [&](const auto& r) { return r.reader.instance() == id; })) continue;
-      readers_.push_back({LogReader{directory_, id}, {}});
+      if (!only_container_.empty() && container != only_container_) continue;
+      if (std::ranges::any_of(readers_, [&](const auto& r) { return r.reader.key() == key; })) continue;
+      readers_.push_back({LogReader{directory_, key}, {}});
       readers_.back().reader.seek(since, tail);
     }
   }
@@ -92,7 +94,7 @@ class Merge {
     std::optional<LogLine> head;
   };
   fs::path directory_;
-  std::string only_;
+  std::string only_, only_container_;
   std::vector<Reader> readers_;
   std::deque<LogLine> ready_;
 };
@@ -120,7 +122,7 @@ Task<> Local::logs(LogQuery query, LogSink sink) {
   const fs::path directory = place_.logs(source.directory);
   if (!fs::exists(directory) && !views_.writes(source.directory, source.instance))
     throw fail(Code::NotFound, "there are no logs of {}", query.source);
-  Merge merge{directory, source.instance};
+  Merge merge{directory, source.instance, query.container};
   co_await pool_.run([&] { merge.seek(query.since, query.tail); });
 
   const auto changed = std::make_shared<Signal>();
@@ -153,41 +155,43 @@ Task<> Local::remove_logs(std::string source) {
 }
 
 /// Rotates a log that has become too large, and tidies the older ones. Returns whether it grows fast.
-bool Local::keep_log(const std::string& source, const InstanceId& instance, std::uintmax_t& before) {
+bool Local::keep_log(const std::string& source, const std::string& key, std::uintmax_t& before) {
   const fs::path directory = place_.logs(source);
   std::error_code missing;
-  const auto size = fs::file_size(directory / (instance + ".log"), missing);
+  const auto size = fs::file_size(directory / (key + ".log"), missing);
   if (missing || size == before) return false;
   const bool fast = size > before && size - before > settings_.log_file_size.count / 8;
   before = size;
-  if (rotate_log(directory, instance, settings_.log_file_size)) {
-    reopen_log(place_.instance(instance));
+  if (rotate_log(directory, key, settings_.log_file_size)) {
+    reopen_log(place_.instance(key));
     before = 0;
   }
-  tidy_logs(directory, instance, settings_.log_files);
+  tidy_logs(directory, key, settings_.log_files);
   return fast;
 }
 
 /// Looks after the size of logs, more often while something writes fast.
 Task<> Local::keep_logs() {
-  std::map<InstanceId, std::uintmax_t> sizes;
+  std::map<std::string, std::uintmax_t> sizes;
   std::string told;
   for (Duration gap = milliseconds{1000};;) {
     co_await settings_.clock->sleep(gap);
-    std::map<InstanceId, std::string> all;  // with their sources
+    std::map<std::string, std::string> all;  // containers with their sources
     for (const auto& [id, group] : groups_)
-      for (const auto& [ordinal, instance] : group->instances) all[instance->identity().id] = id;
+      for (const auto& [ordinal, instance] : group->instances)
+        for (const auto& container : group->workload->containers)
+          all[container_key(instance->identity().id, *group->workload, container)] = id;
     for (const auto& [id, job] : jobs_)
       if (job->instance) all[id] = id;
     std::erase_if(sizes, [&](const auto& one) { return !all.contains(one.first); });
     const bool fast = co_await pool_.run([&] {
       bool growing = false;
-      for (const auto& [instance, source] : all) try {
-          growing |= keep_log(source, instance, sizes[instance]);
+      for (const auto& [key, source] : all) try {
+          growing |= keep_log(source, key, sizes[key]);
         } catch (...) {
           const auto fault = explained(std::current_exception()).message();
           if (std::exchange(told, fault) != fault)
-            log::warning("engine", "the logs of {} cannot be kept small: {}", instance, fault);
+            log::warning("engine", "the logs of {} cannot be kept small: {}", key, fault);
         }
       return growing;
     });
@@ -214,14 +218,11 @@ Task<Bytes> Local::volume_size(std::string volume) {
 Task<> Local::remove_volume(std::string volume) {
   check_id("volume", volume);
   co_await on_strand([](Local& self, std::string uid) -> Task<> {
-    const auto uses = [&](const Workload& workload) {
-      return std::ranges::any_of(workload.volumes, [&](const auto& mount) { return mount.volume == uid; });
-    };
     for (const auto& [id, group] : self.groups_)
-      if (uses(*group->workload))
+      if (mounts(*group->workload, uid))
         throw fail(Code::FailedPrecondition, "volume {} is in use by group {}; retire it first", uid, id);
     for (const auto& [id, job] : self.jobs_)
-      if (job->instance && uses(job->record.spec.workload))
+      if (job->instance && mounts(job->record.spec.workload, uid))
         throw fail(Code::FailedPrecondition, "volume {} is in use by job {}; remove it first", uid, id);
     co_return;
   }(*this, volume));
@@ -229,15 +230,24 @@ Task<> Local::remove_volume(std::string volume) {
 }
 
 Task<std::unique_ptr<Terminal>> Local::exec(InstanceId instance, std::vector<std::string> command,
-                                            bool terminal) {
+                                            bool terminal, std::string container) {
   const auto executor = co_await boost::asio::this_coro::executor;
+  const auto view = views_.instance(instance);
+  std::string key = instance;
+  if (view) {
+    const auto& all = view->containers;
+    const auto chosen =
+        container.empty() ? all.begin() : std::ranges::find(all, container, &ContainerView::name);
+    if (chosen == all.end()) throw no_such_container(instance, container);
+    if (all.size() > 1) key += "." + chosen->name;
+  }
   co_return co_await pool_.run([&] {
-    const auto text = read_text(place_.instance(instance) / "run.json");
-    if (!text) throw fail(Code::FailedPrecondition, "instance {} does not run", instance);
+    const auto text = read_text(place_.instance(key) / "run.json");
+    if (!text) throw fail(Code::FailedPrecondition, "instance {} does not run", key);
     const auto record = from_node<RunRecord>(parse_json(*text));
     const auto runtime = choose_runtime(record.runtime.empty() ? settings_.runtime : record.runtime,
                                         place_.runtimes(), cgroups_);
-    return open_terminal(shop_, executor, instance, runtime, command, terminal);
+    return open_terminal(shop_, executor, key, runtime, command, terminal);
   });
 }
 

@@ -136,6 +136,7 @@ Task<> Local::ensure_here(GroupSpec spec) {
     group = entry;
     hold.emplace(co_await group->turn.take());
   } while (groups_[id] != group);
+  if (!group->recorded.empty()) check_same_containers(id, *group->workload, spec.workload);
   GroupRecord wanted = group->record;
   wanted.spec = std::move(spec);
   wanted.retiring = {};
@@ -170,7 +171,7 @@ void Local::publish(const Group& group) {
                  .wanted = group.record.retiring ? 0 : group.record.spec.count,
                  .retiring = group.record.retiring.has_value()};
   for (const auto& [ordinal, instance] : group.instances) view.instances.push_back(instance->view());
-  views_.show(std::move(view), group.record.spec.workload.image);
+  views_.show(std::move(view), images_of(group.record.spec.workload));
 }
 
 }  // namespace tow::engine::local

@@ -1,47 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/local/instance.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <mutex>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "engine/ending.hpp"
-#include "engine/local/diagnosis.hpp"
 #include "engine/local/disk.hpp"
-#include "engine/local/log_files.hpp"
-#include "engine/local/remains.hpp"
-#include "engine/local/runtime_call.hpp"
 
 namespace tow::engine::local {
-namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-/// Before it is ready an instance is asked often: a connection to a local port costs next to nothing.
-constexpr Duration kFirstGap = milliseconds{10}, kLongestGap = milliseconds{50};
-/// What has no port and no probe is ready when it has run this long.
-constexpr Duration kProven = seconds{1};
-
-Descriptor copy(const Descriptor& descriptor) {
-  return Descriptor{descriptor ? ::fcntl(descriptor.get(), F_DUPFD_CLOEXEC, 3) : -1};
-}
-
-}  // namespace
-
-Task<> wait_for_end(Descriptor process) {
-  boost::asio::posix::stream_descriptor stream{co_await boost::asio::this_coro::executor, process.release()};
-  co_await stream.async_wait(boost::asio::posix::stream_descriptor::wait_read, boost::asio::use_awaitable);
-}
 
 std::string hostname(const Workload& workload, const std::string& suffix) {
   return workload.component.substr(0, 63 - suffix.size()) + suffix;
 }
+
+/// Containers may complete at once, on threads of the pool.
+struct Instance::Kept {
+  const Place& place;
+  std::mutex mutex;
+  SandboxRecord record;
+
+  /// Recorded before it is acted on: a next engine does not run it again.
+  void complete(const std::string& container, const LastEnd& end) {
+    const std::lock_guard lock{mutex};
+    record.complete[container] = end;
+    try {
+      remember(place, record);
+    } catch (...) {
+      log::warning("engine", "that {} of {} is complete cannot be recorded: {}", container, record.id,
+                   explained(std::current_exception()).message());
+    }
+  }
+};
 
 Instance::Instance(Surroundings& around, Identity identity, std::shared_ptr<const Workload> workload,
                    Wish wish, std::function<void()> changed)
@@ -49,318 +38,156 @@ Instance::Instance(Surroundings& around, Identity identity, std::shared_ptr<cons
       identity_{std::move(identity)},
       workload_{std::move(workload)},
       wish_{std::move(wish)},
-      changed_{std::move(changed)} {
+      changed_{std::move(changed)},
+      kept_{new Kept{.place = around.shop.place, .mutex = {}, .record = {}}} {
   view_.id = identity_.id;
   view_.group = identity_.source;
   view_.ordinal = identity_.ordinal;
   view_.address = identity_.address;
+  for (const auto& container : workload_->containers) {
+    ContainerLife::Identity own{.key = container_key(identity_.id, *workload_, container),
+                                .source = identity_.source,
+                                .container = container.name,
+                                .address = identity_.address,
+                                .hostname = identity_.hostname,
+                                .command = identity_.command,
+                                .terminal = identity_.terminal,
+                                .about_to_start = identity_.about_to_start};
+    lives_.push_back(std::make_shared<ContainerLife>(
+        around_, std::move(own), workload_, wish_,
+        [this, there = std::weak_ptr{there_}] {
+          if (!there.expired()) look();
+        },
+        [kept = kept_, name = container.name](const LastEnd& end) { kept->complete(name, end); }));
+    view_.containers.push_back(lives_.back()->view());
+  }
+  spread();
 }
 
-void Instance::take(Running running) {
-  running_ = std::move(running);
-  sight_.life = Sight::Life::Running;
-  sight_.started = running_.record.started;
-  sight_.ready = running_.record.ready;
-  sight_.passing = sight_.ready.has_value();  // it served; its probe will tell if it no longer can
-  if (!running_.init) sight_.unwatched = true;
-  view_.started = sight_.started;
-  view_.ready = sight_.ready;
-  show(sight_.passing ? Phase::Ready : Phase::Starting);
+void Instance::take(Adopted found) {
+  if (found.sandbox) {
+    sandbox_ = std::make_shared<Sandbox>(std::move(*found.sandbox));
+    kept_->record = sandbox_->record;
+    for (const auto& [name, end] : found.complete)
+      if (!kept_->record.complete.contains(name)) kept_->complete(name, end);
+  }
+  for (std::size_t i = 0; i < lives_.size(); ++i) {
+    const auto& name = workload_->containers[i].name;
+    if (const auto runs = found.running.find(name); runs != found.running.end())
+      lives_[i]->take(std::move(runs->second));
+    else if (const auto complete = found.complete.find(name); complete != found.complete.end())
+      lives_[i]->take(complete->second);
+    else if (auto ended = found.ended.find(name); ended != found.ended.end())
+      lives_[i]->take(std::move(ended->second));
+  }
+  look();
+}
+
+/// After each change of a container: what is seen of the whole, and who may start now.
+void Instance::look() {
+  for (std::size_t i = 0; i < lives_.size(); ++i) {
+    view_.containers[i] = lives_[i]->view();
+    note(progress_, view_.containers[i]);
+  }
+  combine(view_);
+  if (!broken_.empty()) {
+    view_.phase = Phase::Backoff;
+    view_.reason = broken_;
+  }
+  spread();
+  changed_();
+}
+
+void Instance::spread() {
+  for (std::size_t i = 0; i < lives_.size(); ++i) {
+    const auto& spec = workload_->containers[i];
+    Wish own = wish_;
+    own.run = wish_.run && !going_;
+    own.completes = completes(*workload_, spec.name);
+    if (own.completes) own.start_limit.reset();  // it is never ready; whoever waits for it has a limit
+    const auto others = awaited(spec, progress_);
+    own.waits = !others.empty();
+    if (own == lives_[i]->wish()) continue;
+    lives_[i]->wish(own);
+    if (own.waits) lives_[i]->waits_for(others);
+  }
 }
 
 void Instance::wish(Wish wish) {
-  // Wanted again while it stops: that end is not one of its own failures.
-  if (wish.run && !wish_.run) sight_.failures = 0;
   wish_ = std::move(wish);
-  if (!wish_.run && given_up_) *given_up_ = true;
+  spread();
   signal_.notify();
+}
+
+void Instance::workload(std::shared_ptr<const Workload> workload) {
+  workload_ = std::move(workload);
+  for (const auto& life : lives_) life->workload(workload_);
 }
 
 Task<> Instance::live() {
   const auto self = shared_from_this();
-  if (sight_.life == Sight::Life::Running) watch();
-  for (;;) {
-    const TimePoint now = around_.clock.now();
-    const Decision decision = decide(wish_, sight_, now);
-    show(decision.phase);
-    if (decision.done) co_return;
-    if (decision.action) {
-      co_await act(*decision.action, decision.reason);
-      continue;
-    }
-    if (decision.again)
-      co_await signal_.wait_for(std::max(*decision.again - now, Duration{1}));
-    else
-      co_await signal_.wait();
-  }
-}
-
-Task<> Instance::act(Action action, const std::string& reason) {
-  switch (action) {
-    case Action::Make:
-      co_await make_it();
-      break;
-    case Action::Remove:
-      co_await remove_it();
-      break;
-    case Action::Terminate:
-      if (!reason.empty()) stopped_because_ = reason + (view_.reason.empty() ? "" : ": " + view_.reason);
-      sight_.terminated = around_.clock.now();
-      signal(running_.init, SIGTERM);
-      break;
-    case Action::Kill:
-      sight_.killed = true;
-      signal(running_.init, SIGKILL);
-      if (sight_.unwatched) {  // nobody will tell of its end
-        co_await around_.pool.run([this] {
-          if (running_.init) wait_for_end(running_.init, 10'000);
-        });
-        ended(std::nullopt, false);
-      }
-      break;
-  }
-}
-
-/// The text of parts, with its secrets open.
-Task<std::string> Instance::opened(const std::vector<Value::Part>& parts, const std::string& what) {
-  std::string text;
-  for (const auto& part : parts) {
-    if (part.secret.empty())
-      text += part.text;
-    else if (around_.open)
-      text += co_await around_.open(part.secret);
-    else
-      throw fail(Code::Internal, "nobody opens secrets for {}", what);
-  }
-  co_return text;
-}
-
-/// Opens the secrets: the values exist from here to the end of the start.
-Task<Order> Instance::order() {
-  const auto workload = workload_;  // another may be given to us while a secret is opened
-  Order order{.id = identity_.id,
-              .source = identity_.source,
-              .hostname = identity_.hostname,
-              .workload = *workload,
-              .command = identity_.command,
-              .terminal = identity_.terminal,
-              .address = identity_.address};
-  for (const auto& [name, value] : workload->variables)
-    order.variables[name] = co_await opened(value.parts, "variable " + name);
-  for (auto& file : order.workload.files)
-    if (!file.parts.empty()) file.content = co_await opened(file.parts, "file " + file.target);
-  co_return order;
-}
-
-Task<> Instance::make_it() {
-  const auto self = shared_from_this();
-  ++run_;
-  sight_.life = Sight::Life::Making;
-  sight_.started = sight_.ready = sight_.terminated = {};
-  sight_.passing = sight_.unhealthy = sight_.unwatched = sight_.killed = false;
-  stopped_because_.clear();
-  std::optional<Error> failure;
-  given_up_ = std::make_shared<std::atomic<bool>>(false);
-  const auto given_up = given_up_;
-  try {
-    Order made = co_await order();
-    made.given_up = given_up;
-    made.about_to_start = identity_.about_to_start;
-    const std::string runtime = workload_->runtime.empty() ? around_.default_runtime : workload_->runtime;
-    const TimePoint now = around_.clock.now();
-    running_ = co_await around_.pool.run([&] {
-      made.runtime = choose_runtime(runtime, around_.shop.place.runtimes(), around_.shop.cgroups);
-      return make(around_.shop, made, now);
-    });
-  } catch (...) {
-    if (is_cancellation(std::current_exception()) && !*given_up) throw;
-    failure = explained(std::current_exception());
-  }
-  given_up_.reset();
-  if (failure && *given_up) {  // the start was taken back; so much the better
-    sight_.life = Sight::Life::Absent;
-    co_return;
-  }
-  if (failure) {
-    sight_.life = Sight::Life::Absent;
-    sight_.ended = around_.clock.now();
-    ++sight_.failures;
-    if (!wish_.restart) sight_.finished = true;
-    view_.restarts += wish_.restart ? 1 : 0;
-    note(failure->message());
-    co_return;
-  }
-  sight_.life = Sight::Life::Running;
-  sight_.started = running_.record.started;
-  view_.started = sight_.started;
-  view_.ready = {};
-  if (!running_.init) sight_.unwatched = false;  // it has ended already; conmon tells how
-  note({});
-  watch();
-}
-
-void Instance::watch() {
-  around_.scope.spawn(watch_end(run_));
-  around_.scope.spawn(watch_readiness(run_));
-  if (workload_->liveness && wish_.restart) around_.scope.spawn(watch_liveness(run_, *workload_->liveness));
-}
-
-Task<> Instance::watch_end(int run) {
-  const auto self = shared_from_this();
-  // Of its own: the instance may be removed, and its monitor with it, while the pool still works for us.
-  const auto monitor = std::make_shared<const Descriptor>(copy(running_.monitor));
-  co_await wait_for_end(copy(*monitor));
-  if (!current(run)) co_return;
-  struct Ending {
-    std::optional<int> code;
-    bool out_of_memory;
-  };
-  const auto ending = co_await around_.pool.run([this, monitor] {
-    reap(*monitor);
-    end_last_line(around_.shop.place.logs(identity_.source), identity_.id);
-    return Ending{exit_code(around_.shop, identity_.id),
-                  around_.shop.cgroups.out_of_memory_kills(around_.shop.place.cgroup(identity_.id)) > 0};
-  });
-  if (!current(run)) co_return;
-  if (ending.code)
-    ended(ending.code, ending.out_of_memory && *ending.code != 0);
+  if (several())
+    co_await live_together();
   else
-    sight_.unwatched = true;
-  signal_.notify();
+    co_await lives_[0]->live(nullptr);
 }
 
-void Instance::ended(std::optional<int> code, bool out_of_memory) {
-  const TimePoint now = around_.clock.now();
-  const Duration after = sight_.started ? now - *sight_.started : Duration{0};
-  const bool on_purpose = sight_.terminated && stopped_because_.empty();
-  end_run(sight_, wish_, on_purpose ? Cause::Wished : code ? Cause::Own : Cause::MonitorLost, now);
-  if (wish_.run && wish_.restart) ++view_.restarts;
-  view_.exit_code = code;
-  view_.out_of_memory = out_of_memory;
-  note(on_purpose ? std::string{}
-                  : diagnose_end({.exit_code = code,
-                                  .out_of_memory = out_of_memory,
-                                  .memory_limit = workload_->limits.memory,
-                                  .after = after,
-                                  .stopped_because = stopped_because_}));
-  signal_.notify();
-}
-
-Task<> Instance::remove_it() {
+Task<> Instance::live_one(std::size_t index) {
   const auto self = shared_from_this();
-  const std::string runtime =
-      running_.record.runtime.empty() ? around_.default_runtime : running_.record.runtime;
-  const auto failure = co_await around_.pool.run([&]() -> std::string {
-    try {
-      unmake(around_.shop, identity_.id,
-             choose_runtime(runtime, around_.shop.place.runtimes(), around_.shop.cgroups),
-             running_.record.link, running_.monitor);
-      return {};
-    } catch (...) {
-      return explained(std::current_exception()).message();
-    }
-  });
-  if (!failure.empty()) {
-    log::warning("engine", "what is left of {} cannot be removed yet: {}", identity_.id, failure);
-    co_await around_.clock.sleep(kOnceMore);
-    co_return;  // decided again
+  co_await lives_[index]->live(sandbox_);
+  --living_;
+  if (!wish_.run) going_ = true;
+  spread();
+  signal_.notify();
+}
+
+Task<> Instance::live_together() {
+  while (!sandbox_) {
+    if (!wish_.run) co_return;
+    if (co_await make_sandbox_now()) break;
+    co_await signal_.wait_for(backoff(failures_));
   }
-  running_ = {};
-  sight_.life = Sight::Life::Absent;
+  living_ = lives_.size();
+  for (std::size_t i = 0; i < lives_.size(); ++i) around_.scope.spawn(live_one(i));
+  while (living_ > 0) co_await signal_.wait();
+  co_await remove_sandbox_now();
 }
 
-ExecProbe Instance::exec_probe() {
-  return [this](std::vector<std::string> command, Duration limit) -> Task<std::optional<int>> {
-    co_return co_await around_.pool.run([this, command, limit, record = running_.record] {
-      return run_probe(around_.shop, record, around_.default_runtime, command, limit);
-    });
-  };
-}
-
-/// Not being able to is no reason to end what serves: a restart of the engine will ask its probe again.
-void Instance::remember() {
+Task<bool> Instance::make_sandbox_now() {
+  const auto workload = workload_;
+  std::exception_ptr failure;
   try {
-    around_.shop.remember(running_.record);
+    sandbox_ = co_await around_.pool.run([&] {
+      return std::make_shared<Sandbox>(make_sandbox(around_.shop.place, around_.shop.networks, identity_.id,
+                                                    *workload, identity_.address));
+    });
   } catch (...) {
-    log::warning("engine", "that {} is ready cannot be recorded: {}", identity_.id,
-                 explained(std::current_exception()).message());
+    failure = std::current_exception();
   }
+  if (failure && is_cancellation(failure)) std::rethrow_exception(failure);
+  failures_ = failure ? failures_ + 1 : 0;
+  if (!failure) kept_->record = sandbox_->record;
+  broken_ = failure ? explained(failure).message() : "";
+  look();
+  co_return !failure;
 }
 
-Task<> Instance::watch_readiness(int run) {
-  const auto self = shared_from_this();
-  const auto probe = workload_->readiness ? workload_->readiness : default_readiness(*workload_);
-  if (!probe) {
-    const TimePoint proven = *sight_.started + kProven;
-    if (!sight_.ready) co_await around_.clock.sleep(std::max(proven - around_.clock.now(), Duration{1}));
-    if (!current(run)) co_return;
-    if (!sight_.ready) {
-      sight_.ready = running_.record.ready = around_.clock.now();
-      remember();
-    }
-    sight_.passing = true;
-    co_return signal_.notify();
-  }
-  const ExecProbe exec = exec_probe();
-  Duration gap = kFirstGap;
-  int failures = 0;
-  while (current(run)) {
-    const auto fault = co_await ask(*probe, identity_.address, around_.pool, exec);
-    if (!current(run)) co_return;
-    const bool before = sight_.passing;
-    if (!fault) {
-      failures = 0;
-      sight_.passing = true;
-      if (!sight_.ready) {
-        sight_.ready = running_.record.ready = view_.ready = around_.clock.now();
-        remember();
+Task<> Instance::remove_sandbox_now() {
+  for (;;) {
+    const auto failure = co_await around_.pool.run([&]() -> std::string {
+      try {
+        sandbox_->namespaces = {};
+        remove_sandbox(around_.shop.place, around_.shop.networks, identity_.id);
+        return {};
+      } catch (...) {
+        return explained(std::current_exception()).message();
       }
-      if (!before) note({});
-    } else if (sight_.ready) {
-      if (++failures >= probe->failures) {
-        sight_.passing = false;
-        note(*fault);
-      }
-    } else if (around_.clock.now() - *sight_.started >= seconds{2}) {
-      const std::string port =
-          probe->kind == Probe::Kind::Exec ? "" : diagnose_port(probe->port, listeners(running_.pid));
-      note(port.empty() ? *fault : port);
-    }
-    if (sight_.passing != before) signal_.notify();
-    const bool slow = sight_.ready || probe->kind == Probe::Kind::Exec;
-    co_await around_.clock.sleep(sight_.ready ? probe->period : slow ? Duration{250} : gap);
-    gap = std::min(gap * 3 / 2, kLongestGap);
+    });
+    if (failure.empty()) break;
+    log::warning("engine", "the sandbox of {} cannot be removed yet: {}", identity_.id, failure);
+    co_await around_.clock.sleep(kOnceMore);
   }
-}
-
-Task<> Instance::watch_liveness(int run, Probe probe) {
-  const auto self = shared_from_this();
-  const ExecProbe exec = exec_probe();
-  int failures = 0;
-  while (current(run)) {
-    co_await around_.clock.sleep(probe.period);
-    if (!current(run) || !sight_.ready) continue;  // until it is ready, the start limit watches over it
-    const auto fault = co_await ask(probe, identity_.address, around_.pool, exec);
-    if (!current(run)) co_return;
-    failures = fault ? failures + 1 : 0;
-    if (failures < probe.failures) continue;
-    view_.reason = *fault;
-    sight_.unhealthy = true;
-    co_return signal_.notify();
-  }
-}
-
-void Instance::note(std::string reason) {
-  if (view_.reason == reason) return;
-  view_.reason = std::move(reason);
-  changed_();
-}
-
-void Instance::show(Phase phase) {
-  if (view_.phase == phase && view_.ready == sight_.ready) return;
-  view_.phase = phase;
-  view_.ready = sight_.ready;
-  changed_();
+  sandbox_.reset();
 }
 
 }  // namespace tow::engine::local

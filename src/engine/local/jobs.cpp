@@ -127,7 +127,7 @@ void Local::publish(const Job& job) {
                                            : JobView::Phase::Failed,
                .exit_code = record.exit_code,
                .reason = record.reason},
-              record.spec.workload.image);
+              images_of(record.spec.workload));
 }
 
 }  // namespace tow::engine::local

@@ -60,6 +60,9 @@ RAW bool mount_all(Plan& plan) {
         errno != ENOENT)
       return !failed(plan, "cover the second cgroup hierarchy", -1);
   }
+  if (!m.dropped.empty() && ::syscall(SYS_umount2, m.dropped.c_str(), MNT_DETACH) != 0 && errno != EINVAL &&
+      errno != ENOENT)
+    return !failed(plan, "leave the sandboxes", -1);
   if (m.bind &&
       failed(plan, "bind the bundle",
              ::syscall(SYS_mount, m.bind->from.c_str(), m.bind->to.c_str(), nullptr, MS_BIND, nullptr)))

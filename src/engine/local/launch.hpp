@@ -22,6 +22,9 @@ namespace tow::engine::local {
 struct PrivateMounts {
   /// Unmounted first (the v2 hierarchy beside v1, which crun 1.8 refuses); one that is no mount is fine.
   std::string hidden;
+  /// Unmounted with all that is mounted in it; one that is no mount is fine. What it keeps alive must not be
+  /// kept alive here as well.
+  std::string dropped;
   struct Bind {
     std::string from;
     std::string to;

@@ -39,7 +39,12 @@ class LocalHarness final : public contract::Harness {
   Workload failing(int exit_code) override { return Machine::workload({"exit", std::to_string(exit_code)}); }
   Workload greedy(Bytes limit) override {
     auto workload = Machine::workload({"allocate", "256"});
-    workload.limits.memory = limit;
+    workload.main().limits.memory = limit;
+    return workload;
+  }
+  Workload with(Workload workload, const std::string& name, const Workload& other) override {
+    workload.containers.push_back(other.main());
+    workload.containers.back().name = name;
     return workload;
   }
 

@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/local/place.hpp"
 #include "engine/local/records.hpp"
 
 namespace tow::engine::local {
@@ -70,8 +71,8 @@ std::string read_log(const fs::path& path) {
 }
 
 /// The number of a rotated file, compressed or not; 0 when the name is another's.
-int rotation_number(const std::string& name, const InstanceId& instance) {
-  const std::string prefix = instance + ".log.";
+int rotation_number(const std::string& name, const std::string& key) {
+  const std::string prefix = key + ".log.";
   if (!name.starts_with(prefix) || name.ends_with(".new")) return 0;
   int number = 0;
   std::from_chars(name.data() + prefix.size(), name.data() + name.size(), number);
@@ -82,11 +83,11 @@ struct Rotated {
   int number;
   fs::path path;
 };
-std::vector<Rotated> rotated_files(const fs::path& directory, const InstanceId& instance) {
+std::vector<Rotated> rotated_files(const fs::path& directory, const std::string& key) {
   std::vector<Rotated> all;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator{directory, ignored})
-    if (const int number = rotation_number(entry.path().filename(), instance))
+    if (const int number = rotation_number(entry.path().filename(), key))
       all.push_back({number, entry.path()});
   // Compressed and not of the same number: a crash between the two steps; either is whole.
   std::ranges::sort(all, [](const auto& a, const auto& b) {
@@ -115,26 +116,31 @@ std::optional<RawLine> parse_log_line(std::string_view line) {
   return raw;
 }
 
-std::optional<LogLine> LineJoiner::take(const RawLine& raw, const InstanceId& instance) {
+std::optional<LogLine> LineJoiner::take(const RawLine& raw, const std::string& key) {
   auto& pending = pending_[raw.stream == Stream::Err ? 1 : 0];
   pending += raw.text;
   if (raw.partial && pending.size() < kLongestLine) return std::nullopt;
-  LogLine line{.time = raw.time, .instance = instance, .stream = raw.stream, .text = std::move(pending)};
+  auto [id, container] = split_key(key);
+  LogLine line{.time = raw.time,
+               .instance = std::move(id),
+               .container = std::move(container),
+               .stream = raw.stream,
+               .text = std::move(pending)};
   pending.clear();
   return line;
 }
 
-LogReader::LogReader(fs::path directory, InstanceId instance)
-    : directory_{std::move(directory)}, instance_{std::move(instance)} {}
+LogReader::LogReader(fs::path directory, std::string key)
+    : directory_{std::move(directory)}, key_{std::move(key)} {}
 
 void LogReader::seek(std::optional<TimePoint> since, std::size_t tail) {
   since_ = since;
   // Opened first: a rotation that happens now makes it one of the rotated files, too.
-  const fs::path current = directory_ / (instance_ + ".log");
+  const fs::path current = directory_ / (key_ + ".log");
   current_ = Descriptor{::open(current.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat ours{}, other{};
   if (current_) ::fstat(current_.get(), &ours);
-  for (const auto& file : rotated_files(directory_, instance_)) {
+  for (const auto& file : rotated_files(directory_, key_)) {
     if (current_ && ::stat(file.path.c_str(), &other) == 0 && other.st_ino == ours.st_ino) break;
     older_.push_back(file.path);
     last_ = file.number;
@@ -163,11 +169,11 @@ void LogReader::seek(std::optional<TimePoint> since, std::size_t tail) {
 /// after it.
 bool LogReader::follow_rotation() {
   struct stat ours{}, named{};
-  const fs::path path = directory_ / (instance_ + ".log");
+  const fs::path path = directory_ / (key_ + ".log");
   if (::fstat(current_.get(), &ours) != 0 || ::stat(path.c_str(), &named) != 0 || ours.st_ino == named.st_ino)
     return false;
   bool own = true;  // the first new one is what we have read to its end
-  for (const auto& file : rotated_files(directory_, instance_)) {
+  for (const auto& file : rotated_files(directory_, key_)) {
     if (file.number <= last_) continue;
     if (!std::exchange(own, false)) older_.push_back(file.path);
     last_ = file.number;
@@ -186,7 +192,7 @@ bool LogReader::load() {
     older_.pop_front();
     return true;
   }
-  const fs::path path = directory_ / (instance_ + ".log");
+  const fs::path path = directory_ / (key_ + ".log");
   for (;;) {
     if (!current_) {
       current_ = Descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
@@ -213,7 +219,7 @@ std::optional<LogLine> LogReader::next() {
     const auto raw = parse_log_line(std::string_view{data_}.substr(at_, end - at_));
     at_ = end + 1;
     if (!raw) continue;
-    auto line = joiner_.take(*raw, instance_);
+    auto line = joiner_.take(*raw, key_);
     if (!line) continue;
     if (skip_ > 0) {
       --skip_;
@@ -224,12 +230,16 @@ std::optional<LogLine> LogReader::next() {
   }
 }
 
-std::vector<InstanceId> logged_instances(const fs::path& directory) {
-  std::vector<InstanceId> all;
+std::vector<std::string> logged_containers(const fs::path& directory) {
+  std::vector<std::string> all;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator{directory, ignored}) {
-    const std::string name = entry.path().filename();
-    if (const auto at = name.find(".log"); at != std::string::npos) all.push_back(name.substr(0, at));
+    // "KEY.log", "KEY.log.000001" or "KEY.log.000001.zst"; a container may be called "log".
+    fs::path name = entry.path().filename();
+    if (name.extension() == ".zst") name = name.stem();
+    const std::string last = name.extension();
+    if (last.size() > 1 && last.find_first_not_of("0123456789", 1) == std::string::npos) name = name.stem();
+    if (name.extension() == ".log") all.push_back(name.stem());
   }
   std::ranges::sort(all);
   const auto same = std::ranges::unique(all);
@@ -237,8 +247,8 @@ std::vector<InstanceId> logged_instances(const fs::path& directory) {
   return all;
 }
 
-void end_last_line(const fs::path& directory, const InstanceId& instance) {
-  const fs::path path = directory / (instance + ".log");
+void end_last_line(const fs::path& directory, const std::string& key) {
+  const fs::path path = directory / (key + ".log");
   const Descriptor file{::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC)};
   const auto size = file ? ::lseek(file.get(), 0, SEEK_END) : 0;
   if (size <= 0) return;
@@ -257,25 +267,25 @@ void end_last_line(const fs::path& directory, const InstanceId& instance) {
   }
 }
 
-bool rotate_log(const fs::path& directory, const InstanceId& instance, Bytes limit) {
-  const fs::path current = directory / (instance + ".log");
+bool rotate_log(const fs::path& directory, const std::string& key, Bytes limit) {
+  const fs::path current = directory / (key + ".log");
   std::error_code error;
   const auto size = fs::file_size(current, error);
   if (error || size < limit.count) return false;
-  const auto before = rotated_files(directory, instance);
+  const auto before = rotated_files(directory, key);
   const int number = before.empty() ? 1 : before.back().number + 1;
-  fs::rename(current, directory / fmt::format("{}.log.{:06}", instance, number));
+  fs::rename(current, directory / fmt::format("{}.log.{:06}", key, number));
   return true;
 }
 
-void tidy_logs(const fs::path& directory, const InstanceId& instance, int keep) {
-  auto all = rotated_files(directory, instance);
+void tidy_logs(const fs::path& directory, const std::string& key, int keep) {
+  auto all = rotated_files(directory, key);
   while (static_cast<int>(all.size()) > std::max(keep - 1, 0)) {
     fs::remove(all.front().path);
     all.erase(all.begin());
   }
   // conmon may still write to what was renamed last until it has opened the new file.
-  if (!fs::exists(directory / (instance + ".log"))) return;
+  if (!fs::exists(directory / (key + ".log"))) return;
   for (const auto& file : all) {
     if (file.path.extension() == ".zst") continue;
     const std::string text = read_text(file.path).value_or("");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Logs as files: SOURCE/INSTANCE.log is what conmon writes now; when it is full it becomes
-// INSTANCE.log.000001 and conmon opens a new one; older ones are compressed (….zst), and the oldest is
-// removed. Blocking.
+// Logs as files, one for each container (see container_key): SOURCE/KEY.log is what conmon writes now; when
+// it is full it becomes KEY.log.000001 and conmon opens a new one; older ones are compressed (….zst), and the
+// oldest is removed. Blocking.
 //
 // A line is "TIME STREAM P|F TEXT": the form that Kubernetes reads. P is a part of a longer line.
 
@@ -30,29 +30,29 @@ std::optional<RawLine> parse_log_line(std::string_view line);
 /// Puts the parts of long lines together, for each stream apart. Longer than 1 MiB comes in pieces after all.
 class LineJoiner {
  public:
-  std::optional<LogLine> take(const RawLine& raw, const InstanceId& instance);
+  std::optional<LogLine> take(const RawLine& raw, const std::string& key);
 
  private:
   std::string pending_[2];
 };
 
-/// One instance's log from its beginning (or from `since`, or its last `tail` lines) to what is written now.
+/// One container's log from its beginning (or from `since`, or its last `tail` lines) to what is written now.
 class LogReader {
  public:
-  LogReader(std::filesystem::path directory, InstanceId instance);
+  LogReader(std::filesystem::path directory, std::string key);
 
   /// Before the first next(). Lines of before `since` are skipped; with a tail all but the last ones.
   void seek(std::optional<TimePoint> since, std::size_t tail);
   /// Nothing at the present end; a later call goes on with what was written since.
   std::optional<LogLine> next();
-  const InstanceId& instance() const { return instance_; }
+  const std::string& key() const { return key_; }
 
  private:
   bool load();
   bool follow_rotation();
 
   std::filesystem::path directory_;
-  InstanceId instance_;
+  std::string key_;
   std::deque<std::filesystem::path> older_;  // rotated files that are still to be read
   std::optional<TimePoint> since_;
   std::size_t skip_ = 0;
@@ -64,18 +64,18 @@ class LogReader {
   bool started_ = false;
 };
 
-/// Instances of which the source has logs, in order of name.
-std::vector<InstanceId> logged_instances(const std::filesystem::path& directory);
+/// Keys of the containers of which the source has logs, in order.
+std::vector<std::string> logged_containers(const std::filesystem::path& directory);
 
 /// Ends a last line that its writer left without an end, so that the next run's first does not become a part
 /// of it. Nobody may be writing.
-void end_last_line(const std::filesystem::path& directory, const InstanceId& instance);
+void end_last_line(const std::filesystem::path& directory, const std::string& key);
 
 /// Renames the current file when it is at least `limit` long; true when it did, and conmon must open it anew.
-bool rotate_log(const std::filesystem::path& directory, const InstanceId& instance, Bytes limit);
+bool rotate_log(const std::filesystem::path& directory, const std::string& key, Bytes limit);
 /// Compresses rotated files that nobody writes any more, and removes the oldest beyond `keep` (the current
 /// one counts).
-void tidy_logs(const std::filesystem::path& directory, const InstanceId& instance, int keep);
+void tidy_logs(const std::filesystem::path& directory, const std::string& key, int keep);
 /// Tells a conmon, by the control pipe in its bundle, to open its log again.
 void reopen_log(const std::filesystem::path& bundle);
 

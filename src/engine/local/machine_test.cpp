@@ -221,8 +221,7 @@ Workload Machine::workload(std::vector<std::string> words, std::vector<Port> por
   w.component = "web";
   w.environment = "e1";
   w.user_base = 1'000'000;
-  w.image = kImage;
-  w.args = std::move(words);
+  w.containers = {{.image = kImage, .args = std::move(words)}};
   w.ports = std::move(ports);
   return w;
 }

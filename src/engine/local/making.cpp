@@ -36,7 +36,7 @@ struct Start {
   const Order& order;
   StoredImage image;
   User user;
-  Namespaces namespaces;
+  Namespaces own;  // alone
   std::string link;
   std::vector<Descriptor> mounts;
   PrivateMounts view;
@@ -44,6 +44,7 @@ struct Start {
   Descriptor monitor;
   pid_t pid = -1;
 
+  const Namespaces& namespaces() const { return order.sandbox ? order.sandbox->namespaces : own; }
   fs::path directory() const { return shop.place.instance(order.id); }
 };
 
@@ -52,7 +53,7 @@ void own(const fs::path& path, std::uint32_t user, std::uint32_t group) {
 }
 
 void find_image(Start& s) {
-  s.image = s.shop.layers.find(s.order.workload.image);
+  s.image = s.shop.layers.find(s.order.container.image);
   s.user = Layers::user(s.image, s.image.user);
 }
 
@@ -69,11 +70,14 @@ void make_directories(Start& s) {
   fault_point("engine.directories-made");
 }
 
-void make_isolation(Start& s) { s.namespaces = make_namespaces(s.order.workload.user_base); }
+void make_isolation(Start& s) {
+  if (!s.order.sandbox) s.own = make_namespaces(s.order.workload.user_base, Ipc::OfTheContainer);
+}
 
 void connect_network(Start& s) {
-  s.link = s.shop.networks.connect(s.order.workload.environment, s.order.address, s.namespaces.network.get(),
-                                   s.order.workload.outbound);
+  if (s.order.sandbox) return;
+  s.link = s.shop.networks.connect(s.order.workload.environment, s.order.address,
+                                   s.namespaces().network.get(), s.order.workload.outbound);
   fault_point("engine.network-connected");
 }
 
@@ -97,7 +101,7 @@ void open_layers(Start& s) {
   std::string lower;
   for (std::size_t i = 0; i < s.image.layers.size(); ++i) {
     const std::string to = "l/" + std::to_string(i);
-    attach(s, detach(s.image.layers[i], s.namespaces.user.get(), Access::ReadOnly), to);
+    attach(s, detach(s.image.layers[i], s.namespaces().user.get(), Access::ReadOnly), to);
     lower += (i ? ":" : "") + to;
   }
   if (lower.empty()) fs::create_directory(s.directory() / (lower = "l/none"));
@@ -112,15 +116,16 @@ void open_layers(Start& s) {
 }
 
 void open_volumes(Start& s) {
+  if (s.order.sandbox) attach(s, open_shared_memory(s.shop.place, *s.order.sandbox), "shm");
   int number = 0;
-  for (const auto& volume : s.order.workload.volumes) {
+  for (const auto& volume : s.order.container.volumes) {
     check_id("volume", volume.volume);
     // Owners are kept as they are inside, whatever range the project has.
     const Descriptor source =
         open_volume(s.shop.place.volume(volume.volume), volume.sub_path, s.user.user, s.user.group);
     const std::string to = "v/" + std::to_string(number++);
     attach(s,
-           detach(source, s.namespaces.user.get(), volume.read_only ? Access::ReadOnly : Access::ReadWrite),
+           detach(source, s.namespaces().user.get(), volume.read_only ? Access::ReadOnly : Access::ReadWrite),
            to);
     s.inside.push_back({s.shop.place.bundle() / to, volume.target, volume.read_only});
   }
@@ -144,13 +149,13 @@ void write_files(Start& s) {
                "nameserver " + s.shop.networks.gateway(order.workload.environment) + "\n", 0644, 0, 0);
   write_inside(s, "hostname", "/etc/hostname", order.hostname + "\n", 0644, 0, 0);
   int number = 0;
-  for (const auto& file : order.workload.files)
+  for (const auto& file : order.container.files)
     write_inside(s, "f" + std::to_string(number++), file.target, file.content, file.mode, s.user.user,
                  s.user.group);
 }
 
 std::vector<std::string> arguments(const Start& s) {
-  const auto& w = s.order.workload;
+  const auto& w = s.order.container;
   std::vector<std::string> all = !s.order.command.empty() ? s.order.command
                                  : !w.command.empty()     ? w.command
                                                           : s.image.entrypoint;
@@ -174,13 +179,17 @@ void write_bundle(Start& s) {
   c.directory = s.image.working_directory;
   c.user = s.user;
   c.terminal = order.terminal;
-  c.read_only_root = order.workload.read_only_root;
-  c.limits = order.workload.limits;
+  c.read_only_root = order.container.read_only_root;
+  c.limits = order.container.limits;
   c.hard_file_limit = s.shop.hard_file_limit;
   c.mounts = s.inside;
   c.cgroup = s.shop.place.cgroup(order.id);
-  c.user_namespace = join_path(s.namespaces.user);
-  c.network_namespace = join_path(s.namespaces.network);
+  c.user_namespace = join_path(s.namespaces().user);
+  c.network_namespace = join_path(s.namespaces().network);
+  if (order.sandbox) {
+    c.ipc_namespace = join_path(s.namespaces().ipc);
+    c.shared_memory = s.shop.place.bundle() / "shm";
+  }
   c.user_base = order.workload.user_base;
   c.seccomp = order.runtime.seccomp;
   write_file(s.directory() / "config.json", oci_config(c), 0600, Safety::Volatile);
@@ -214,6 +223,7 @@ void start_monitor(Start& s) {
   const Descriptor reading{ends[0]};
   Descriptor writing{ends[1]};
   s.view.hidden = s.order.runtime.hidden;
+  s.view.dropped = s.shop.place.sandboxes();
   s.view.bind = {s.directory(), s.shop.place.bundle()};
   s.view.directory = s.shop.place.bundle();
   const Monitor monitor{.id = s.order.id,
@@ -266,7 +276,9 @@ Running make(Workshop& shop, const Order& order, TimePoint now) {
                                .link = s.link,
                                .runtime = order.runtime.program,  // another default may come after us
                                .image = s.image.id,
-                               .started = now},
+                               .started = now,
+                               .restarts = order.before.restarts,
+                               .last_end = order.before.last_end},
                     .monitor = std::move(s.monitor),
                     .init = open_process(s.pid),
                     .pid = s.pid};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How an instance comes to be, and how it goes: an ordered list of small steps, each safe to repeat and
+// How a container comes to be, and how it goes: an ordered list of small steps, each safe to repeat and
 // undone in reverse. Blocking: a start takes as long as the OCI runtime does. Several may run at once on
-// different threads, but never two for one instance.
+// different threads, but never two for one container.
 
 #include <atomic>
 #include <functional>
@@ -18,6 +18,7 @@
 #include "engine/local/place.hpp"
 #include "engine/local/records.hpp"
 #include "engine/local/runtime.hpp"
+#include "engine/local/sandbox.hpp"
 
 namespace tow::engine::local {
 
@@ -36,15 +37,21 @@ struct Workshop {
 
 /// What is to be made. Secrets are open in it: it lives only while a start does.
 struct Order {
-  InstanceId id;
+  std::string id;      // see container_key
   std::string source;  // group or job: where its log lies
   std::string hostname;
   Workload workload;
-  std::vector<std::string> command;  // a job's; empty: the workload's own
+  ContainerSpec container;           // one of it
+  const Sandbox* sandbox = nullptr;  // where it lives with others; null: alone
+  std::vector<std::string> command;  // a job's; empty: the container's own
   bool terminal = false;
   std::string address;
   std::map<std::string, std::string> variables;  // opened
   Runtime runtime;
+  struct {
+    int restarts = 0;
+    std::optional<LastEnd> last_end;
+  } before;                                           // kept with the record of the run
   std::function<void()> about_to_start;               // all is made, its process does not run yet
   std::shared_ptr<const std::atomic<bool>> given_up;  // set meanwhile: what is made is taken back at once
 };
@@ -53,7 +60,7 @@ struct Order {
 struct Running {
   RunRecord record;
   Descriptor monitor;  // conmon
-  Descriptor init;     // the instance's first process
+  Descriptor init;     // the container's first process
   pid_t pid = -1;      // of init
 };
 

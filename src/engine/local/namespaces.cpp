@@ -29,11 +29,12 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int hold(void* pa
 
 class Holder {
  public:
-  Holder() {
+  explicit Holder(int more) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_ = ::__clone(hold, stack_.data() + stack_.size(), CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD,
+    pid_ = ::__clone(hold, stack_.data() + stack_.size(),
+                     CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | more | SIGCHLD,
                      reinterpret_cast<void*>(static_cast<long>(::getpid())));
     const int error = errno;
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -65,13 +66,15 @@ void write_map(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-Namespaces make_namespaces(std::uint32_t user_base) {
-  const Holder holder;
+Namespaces make_namespaces(std::uint32_t user_base, Ipc ipc) {
+  const Holder holder{ipc == Ipc::Shared ? CLONE_NEWIPC : 0};
   const std::string map = "0 " + std::to_string(user_base) + " " + std::to_string(kUserRange);
   write_map(holder.path("uid_map"), map);
   write_map(holder.path("gid_map"), map);
-  return {.user = open_at(holder.path("ns/user"), O_RDONLY),
-          .network = open_at(holder.path("ns/net"), O_RDONLY)};
+  Namespaces made{.user = open_at(holder.path("ns/user"), O_RDONLY),
+                  .network = open_at(holder.path("ns/net"), O_RDONLY)};
+  if (ipc == Ipc::Shared) made.ipc = open_at(holder.path("ns/ipc"), O_RDONLY);
+  return made;
 }
 
 std::string join_path(const Descriptor& held) {

@@ -230,6 +230,22 @@ TEST_P(NetworkReal, TheOutsideIsReachedUnderTheHostsAddressUnlessClosed) {
   EXPECT_NE(shell("curl -s http://" + address("g1") + ":8080/"), "") << "though it serves";
 }
 
+TEST_P(NetworkReal, WhatIsClosedStaysSoWhenTheEngineIsAnother) {
+  Outside outside;
+  auto closed = workload({"serve", "8080"}, {{.name = "http", .port = 8080}});
+  closed.outbound = false;
+  ensure("g1", closed);
+  wait_ready("g1");
+  const auto reach = [&] { return exec("g1-0", {"/p", "fetch", "203.0.113.9", "80", "/source"}).first; };
+  const auto before = reach();
+  EXPECT_THAT(before, AnyOf(HasSubstr("No route to host"), HasSubstr("Connection refused")));
+  stop_engine();
+  start_engine();
+  wait_ready("g1");
+  EXPECT_EQ(reach(), before);
+  EXPECT_EQ(run({"fetch", "203.0.113.9", "80", "/source"}), "203.0.113.1") << "its neighbours are not closed";
+}
+
 TEST_P(NetworkReal, NobodyOutsideReachesTheProxysPortOrTheBridges) {
   Outside outside;
   serve("g1", "e1");

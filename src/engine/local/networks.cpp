@@ -70,8 +70,10 @@ std::vector<Ruleset::Entry> Networks::rules(const ServiceRecord& record) {
   return all;
 }
 
-std::set<std::string> Networks::start(const std::map<std::string, EnvironmentId>& links) {
+std::set<std::string> Networks::start(const std::map<std::string, EnvironmentId>& links,
+                                      const std::set<std::string>& closed) {
   const std::lock_guard lock{mutex_};
+  for (const auto& address : closed) closed_.insert(address_of(address));
   environments_.clear();
   fs::create_directories(settings_.names);
   for (const auto& [name, node] : records_.load()) {

@@ -37,8 +37,9 @@ class Networks {
 
   /// Brings up what the records say: bridges, the whole table, DNS servers (those that run are kept). `links`
   /// are those of running instances, with their environments: they are attached again, others are removed.
-  /// Returns those that are gone.
-  std::set<std::string> start(const std::map<std::string, EnvironmentId>& links);
+  /// `closed` are the addresses of those that reach nothing outside. Returns the links that are gone.
+  std::set<std::string> start(const std::map<std::string, EnvironmentId>& links,
+                              const std::set<std::string>& closed);
   /// Marks an address of a recorded instance as taken.
   void occupy(const EnvironmentId& environment, const std::string& address);
 

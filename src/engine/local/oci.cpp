@@ -89,7 +89,9 @@ Node mounts(const Container& c) {
       mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}),
       mount("/dev/pts", "devpts", "devpts",
             {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
-      mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}),
+      c.shared_memory.empty()
+          ? mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"})
+          : mount("/dev/shm", "bind", c.shared_memory.c_str(), {"rbind", "nosuid", "noexec", "nodev", "rw"}),
       mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
       mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}),
       // Node, Java and .NET size themselves by the limits they read there.
@@ -141,8 +143,10 @@ Node isolation(const Container& c) {
       {"namespaces",
        Node::List{object({{"type", "user"}, {"path", c.user_namespace}}),
                   object({{"type", "network"}, {"path", c.network_namespace}}), object({{"type", "pid"}}),
-                  object({{"type", "mount"}}), object({{"type", "ipc"}}), object({{"type", "uts"}}),
-                  object({{"type", "cgroup"}})}},
+                  object({{"type", "mount"}}),
+                  c.ipc_namespace.empty() ? object({{"type", "ipc"}})
+                                          : object({{"type", "ipc"}, {"path", c.ipc_namespace}}),
+                  object({{"type", "uts"}}), object({{"type", "cgroup"}})}},
       {"resources", resources(c.limits)},
       // Ports below 1024 need no root: the network is the instance's own.
       {"sysctl",

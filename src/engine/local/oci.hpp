@@ -33,6 +33,8 @@ struct Container {
   std::string cgroup;          // "/towpath/ID"
   std::string user_namespace;  // paths to join
   std::string network_namespace;
+  std::string ipc_namespace;  // empty: its own
+  std::string shared_memory;  // a directory for /dev/shm; empty: its own
   std::uint32_t user_base = 0;
   enum class Seccomp {
     Program,

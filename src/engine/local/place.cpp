@@ -27,6 +27,17 @@ bool on_memory(const fs::path& path) {
 
 }  // namespace
 
+std::string container_key(const InstanceId& instance, const Workload& workload,
+                          const ContainerSpec& container) {
+  return workload.containers.size() == 1 ? instance : instance + "." + container.name;
+}
+
+std::pair<InstanceId, std::string> split_key(const std::string& key) {
+  const auto dot = key.find('.');
+  return dot == std::string::npos ? std::pair{key, std::string{}}
+                                  : std::pair{key.substr(0, dot), key.substr(dot + 1)};
+}
+
 void Place::prepare() const {
   make_directory(s_.state_directory, 0700);
   make_directory(s_.log_directory, 0750);
@@ -44,6 +55,7 @@ void Place::prepare() const {
 }
 
 void Place::remove_runtime() const {
+  ::umount2(sandboxes().c_str(), MNT_DETACH);
   while (::umount2(secret().c_str(), MNT_DETACH) == 0) {
   }
   fs::remove_all(s_.runtime_directory);

@@ -9,6 +9,12 @@
 
 namespace tow::engine::local {
 
+/// What a container is called on the machine: the instance's id, with ".NAME" where it has several.
+std::string container_key(const InstanceId& instance, const Workload& workload,
+                          const ContainerSpec& container);
+/// The reverse: the instance, and the container's name or nothing.
+std::pair<InstanceId, std::string> split_key(const std::string& key);
+
 class Place {
  public:
   explicit Place(const Settings& settings) : s_{settings} {}
@@ -17,10 +23,10 @@ class Place {
   std::filesystem::path groups() const { return s_.state_directory / "groups"; }
   std::filesystem::path jobs() const { return s_.state_directory / "jobs"; }
   std::filesystem::path environments() const { return s_.state_directory / "environments"; }
-  /// Upper and work directory of an instance's root: on the data disk, new at every start.
+  /// Upper and work directory of a container's root: on the data disk, new at every start.
   std::filesystem::path root(const std::string& id) const { return s_.state_directory / "roots" / id; }
   std::filesystem::path roots() const { return s_.state_directory / "roots"; }
-  /// A source's logs: SOURCE/INSTANCE.log, and older ones.
+  /// A source's logs: SOURCE/KEY.log, and older ones, by container_key.
   std::filesystem::path logs(const std::string& source) const { return s_.log_directory / source; }
   std::filesystem::path volume(const std::string& uid) const { return s_.volume_directory / uid; }
 
@@ -28,6 +34,9 @@ class Place {
   std::filesystem::path secret() const { return s_.runtime_directory / "secret"; }
   std::filesystem::path instances() const { return secret() / "instances"; }
   std::filesystem::path instance(const std::string& id) const { return instances() / id; }
+  /// What the containers of one instance share, one directory each; a mount of its own when there are any.
+  std::filesystem::path sandboxes() const { return secret() / "sandboxes"; }
+  std::filesystem::path sandbox(const InstanceId& id) const { return sandboxes() / id; }
   std::filesystem::path runtimes() const { return secret() / "runtimes"; }
   /// Where an instance's directory appears in the mount namespace of its own conmon: a path that root of its
   /// user namespace can walk, which that of instance() is not.

@@ -136,9 +136,11 @@ Task<std::optional<std::string>> ask(const Probe& probe, const std::string& addr
   co_return std::nullopt;
 }
 
-std::optional<Probe> default_readiness(const Workload& workload) {
-  for (const auto& port : workload.ports)
-    if (port.protocol == Protocol::Tcp) return Probe{.kind = Probe::Kind::Tcp, .port = port.port};
+std::optional<Probe> readiness_of(const Workload& workload, const ContainerSpec& container) {
+  if (container.readiness) return container.readiness;
+  if (container.name == workload.main().name)
+    for (const auto& port : workload.ports)
+      if (port.protocol == Protocol::Tcp) return Probe{.kind = Probe::Kind::Tcp, .port = port.port};
   return std::nullopt;
 }
 

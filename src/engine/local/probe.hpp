@@ -19,7 +19,8 @@ using ExecProbe = std::function<Task<std::optional<int>>(std::vector<std::string
 Task<std::optional<std::string>> ask(const Probe& probe, const std::string& address, BlockingPool& pool,
                                      const ExecProbe& exec);
 
-/// What is asked when the workload names no readiness probe: its first TCP port; nothing when it has none.
-std::optional<Probe> default_readiness(const Workload& workload);
+/// What a container is asked: its readiness probe, else, of the main one, the workload's first TCP port;
+/// nothing when there is neither.
+std::optional<Probe> readiness_of(const Workload& workload, const ContainerSpec& container);
 
 }  // namespace tow::engine::local

@@ -71,18 +71,30 @@ void read_custom(const Node& node, File& file, Reading& reading) {
 }
 Node schema_custom(Of<File>) { return {}; }
 constexpr auto fields(Of<Value>) { return std::tuple{field("parts", &Value::parts, "")}; }
+constexpr auto names(Of<Milestone>) {
+  return std::array{Name{Milestone::Started, "started"}, Name{Milestone::Ready, "ready"},
+                    Name{Milestone::Complete, "complete"}};
+}
+constexpr auto fields(Of<ContainerSpec>) {
+  using C = ContainerSpec;
+  return std::tuple{field("name", &C::name, ""),           field("image", &C::image, ""),
+                    field("command", &C::command, ""),     field("args", &C::args, ""),
+                    field("variables", &C::variables, ""), field("files", &C::files, ""),
+                    field("volumes", &C::volumes, ""),     field("readiness", &C::readiness, ""),
+                    field("liveness", &C::liveness, ""),   field("limits", &C::limits, ""),
+                    field("after", &C::after, ""),         field("readOnlyRoot", &C::read_only_root, "")};
+}
 constexpr auto fields(Of<Workload>) {
   return std::tuple{
       field("project", &Workload::project, ""),     field("environmentName", &Workload::environment_name, ""),
       field("component", &Workload::component, ""), field("environment", &Workload::environment, ""),
-      field("userBase", &Workload::user_base, ""),  field("image", &Workload::image, ""),
-      field("command", &Workload::command, ""),     field("args", &Workload::args, ""),
-      field("variables", &Workload::variables, ""), field("files", &Workload::files, ""),
-      field("volumes", &Workload::volumes, ""),     field("ports", &Workload::ports, ""),
-      field("readiness", &Workload::readiness, ""), field("liveness", &Workload::liveness, ""),
-      field("limits", &Workload::limits, ""),       field("startLimit", &Workload::start_limit, ""),
-      field("outbound", &Workload::outbound, ""),   field("readOnlyRoot", &Workload::read_only_root, ""),
-      field("runtime", &Workload::runtime, "")};
+      field("userBase", &Workload::user_base, ""),  field("containers", &Workload::containers, ""),
+      field("ports", &Workload::ports, ""),         field("startLimit", &Workload::start_limit, ""),
+      field("outbound", &Workload::outbound, ""),   field("runtime", &Workload::runtime, "")};
+}
+constexpr auto fields(Of<LastEnd>) {
+  return std::tuple{field("time", &LastEnd::time, ""), field("exitCode", &LastEnd::exit_code, ""),
+                    field("outOfMemory", &LastEnd::out_of_memory, ""), field("reason", &LastEnd::reason, "")};
 }
 constexpr auto fields(Of<GroupSpec>) {
   return std::tuple{field("id", &GroupSpec::id, ""), field("workload", &GroupSpec::workload, ""),
@@ -133,21 +145,49 @@ constexpr auto fields(Of<EnvironmentRecord>) {
                     field("services", &EnvironmentRecord::services, "")};
 }
 constexpr auto fields(Of<RunRecord>) {
-  return std::tuple{field("id", &RunRecord::id, ""),           field("link", &RunRecord::link, ""),
-                    field("runtime", &RunRecord::runtime, ""), field("image", &RunRecord::image, ""),
-                    field("started", &RunRecord::started, ""), field("ready", &RunRecord::ready, "")};
+  return std::tuple{field("id", &RunRecord::id, ""),
+                    field("link", &RunRecord::link, ""),
+                    field("runtime", &RunRecord::runtime, ""),
+                    field("image", &RunRecord::image, ""),
+                    field("started", &RunRecord::started, ""),
+                    field("ready", &RunRecord::ready, ""),
+                    field("restarts", &RunRecord::restarts, ""),
+                    field("lastEnd", &RunRecord::last_end, "")};
+}
+constexpr auto fields(Of<SandboxRecord>) {
+  return std::tuple{field("id", &SandboxRecord::id, ""), field("link", &SandboxRecord::link, ""),
+                    field("complete", &SandboxRecord::complete, "")};
 }
 
 Node to_node(const GroupRecord& record) { return write(record); }
 Node to_node(const JobRecord& record) { return write(record); }
 Node to_node(const EnvironmentRecord& record) { return write(record); }
 Node to_node(const RunRecord& record) { return write(record); }
+Node to_node(const SandboxRecord& record) { return write(record); }
+
+namespace {
+
+/// Before there could be several containers, the one's fields were the workload's own.
+Node with_containers(const Node& record) {
+  const Node* spec = record.find("spec");
+  const Node* workload = spec ? spec->find("workload") : nullptr;
+  if (!workload || workload->find("containers")) return record;
+  Node several = *workload;
+  several.set("containers", Node::List{*workload});
+  Node own = *spec;
+  own.set("workload", std::move(several));
+  Node made = record;
+  made.set("spec", std::move(own));
+  return made;
+}
+
+}  // namespace
 
 template <class T>
 T from_node(const Node& node) {
   T record;
   Reading reading{Strictness::Stored};
-  read(node, record, reading);
+  read(with_containers(node), record, reading);
   reading.finish("a record of the engine");
   return record;
 }
@@ -155,6 +195,7 @@ template GroupRecord from_node(const Node&);
 template JobRecord from_node(const Node&);
 template EnvironmentRecord from_node(const Node&);
 template RunRecord from_node(const Node&);
+template SandboxRecord from_node(const Node&);
 
 namespace fs = std::filesystem;
 

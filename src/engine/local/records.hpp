@@ -52,22 +52,32 @@ struct EnvironmentRecord {
   std::map<std::string, ServiceRecord> services;
 };
 
-/// On tmpfs, written as the last step of a start.
+/// Of one container. On tmpfs, written as the last step of a start.
 struct RunRecord {
-  InstanceId id;
-  std::string link;     // the host's end of its veth pair
+  std::string id;       // see container_key
+  std::string link;     // the host's end of its veth pair; empty: its sandbox has it
   std::string runtime;  // as chosen: name or path
   std::string image;
   TimePoint started{};
   std::optional<TimePoint> ready;  // first time
+  int restarts = 0;
+  std::optional<LastEnd> last_end;
+};
+
+/// Of an instance with several containers. On tmpfs; it says that the sandbox was wholly made.
+struct SandboxRecord {
+  InstanceId id;
+  std::string link;
+  std::map<std::string, LastEnd> complete;  // containers that need not run again
 };
 
 Node to_node(const GroupRecord& record);
 Node to_node(const JobRecord& record);
 Node to_node(const EnvironmentRecord& record);
 Node to_node(const RunRecord& record);
+Node to_node(const SandboxRecord& record);
 template <class T>
-T from_node(const Node& node);  // for the same four; throws Error{Invalid}
+T from_node(const Node& node);  // for the same five; throws Error{Invalid}
 
 /// Replaces a file at once: whoever reads it sees the old or the new text. With Durable it is on disk on
 /// return.

@@ -2,6 +2,7 @@
 #include "engine/local/remains.hpp"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/node.hpp"
 #include "engine/local/at_once.hpp"
+#include "engine/local/diagnosis.hpp"
 #include "engine/local/processes.hpp"
 #include "engine/local/runtime_call.hpp"
 
@@ -35,15 +37,15 @@ std::optional<Number> read_number(const fs::path& path) {
 
 }  // namespace
 
-std::map<InstanceId, Descriptor> find_monitors(const Workshop& shop) {
-  std::map<InstanceId, Descriptor> all;
+std::map<std::string, Descriptor> find_monitors(const Workshop& shop) {
+  std::map<std::string, Descriptor> all;
   for (const auto& found : find_processes("conmon", shop.place.bundle()))
     if (found.option("--bundle") == shop.place.bundle()) all[found.option("--cid")] = open_process(found.pid);
   return all;
 }
 
-std::optional<Running> adopt(Workshop& shop, const InstanceId& id,
-                             std::map<InstanceId, Descriptor>& monitors) {
+std::optional<Running> adopt(Workshop& shop, const std::string& id,
+                             std::map<std::string, Descriptor>& monitors) {
   const fs::path directory = shop.place.instance(id);
   const auto text = read_text(directory / "run.json");
   const auto pid = read_number<pid_t>(directory / "init.pid");
@@ -58,19 +60,41 @@ std::optional<Running> adopt(Workshop& shop, const InstanceId& id,
   return running;
 }
 
-std::optional<int> exit_code(const Workshop& shop, const InstanceId& id) {
+std::optional<int> exit_code(const Workshop& shop, const std::string& id) {
   return read_number<int>(shop.place.instance(id) / "exit" / id);
 }
 
-std::vector<InstanceId> leftovers(const Workshop& shop) {
-  std::vector<InstanceId> all;
+std::optional<Ended> find_end(const Workshop& shop, const std::string& key, const ContainerSpec& container) {
+  const fs::path directory = shop.place.instance(key);
+  const auto text = read_text(directory / "run.json");
+  const auto code = exit_code(shop, key);
+  struct stat written{};
+  if (!text || !code || ::stat((directory / "exit" / key).c_str(), &written) != 0) return std::nullopt;
+  Ended found{.record = from_node<RunRecord>(parse_json(*text)), .end = {}};
+  const auto since_epoch =
+      std::chrono::seconds{written.st_mtim.tv_sec} + std::chrono::nanoseconds{written.st_mtim.tv_nsec};
+  const TimePoint time{std::chrono::duration_cast<Duration>(since_epoch)};
+  const bool out_of_memory = *code != 0 && shop.cgroups.out_of_memory_kills(shop.place.cgroup(key)) > 0;
+  found.end = {.time = time,
+               .exit_code = code,
+               .out_of_memory = out_of_memory,
+               .reason = diagnose_end({.exit_code = code,
+                                       .out_of_memory = out_of_memory,
+                                       .memory_limit = container.limits.memory,
+                                       .after = std::max(time - found.record.started, Duration{0}),
+                                       .stopped_because = {}})};
+  return found;
+}
+
+std::vector<std::string> leftovers(const Workshop& shop) {
+  std::vector<std::string> all;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator{shop.place.instances(), ignored})
     all.push_back(entry.path().filename());
   return all;
 }
 
-void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const std::string& link,
+void unmake(Workshop& shop, const std::string& id, const Runtime& runtime, const std::string& link,
             const Descriptor& monitor) {
   const fs::path directory = shop.place.instance(id);
   std::string host_end = link;
@@ -87,9 +111,11 @@ void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const 
   fault_point("engine.monitor-ended");
   const std::string group = shop.place.cgroup(id);
   if (fs::exists(runtime.root / id)) {
-    const auto spoken = run_runtime(runtime, delete_command(runtime, id), seconds{30});
-    if (spoken.exit_code != 0)
-      log::warning("engine", "{} cannot remove {}: {}", runtime.name, id, plainly(spoken.text));
+    if (!runtime.program.empty()) {  // without, its group is ended below, and what it kept goes
+      const auto spoken = run_runtime(runtime, delete_command(runtime, id), seconds{30});
+      if (spoken.exit_code != 0)
+        log::warning("engine", "{} cannot remove {}: {}", runtime.name, id, plainly(spoken.text));
+    }
     fs::remove_all(runtime.root / id);
   }
   for (int attempt = 0; !shop.cgroups.remove(group) && attempt < 200; ++attempt) {
@@ -103,16 +129,16 @@ void unmake(Workshop& shop, const InstanceId& id, const Runtime& runtime, const 
   fs::remove_all(shop.place.root(id));
 }
 
-void remove_remains(Workshop& shop, const std::set<InstanceId>& ids,
-                    const std::map<InstanceId, Descriptor>& monitors, const std::string& default_runtime) {
+void remove_remains(Workshop& shop, const std::set<std::string>& ids,
+                    const std::map<std::string, Descriptor>& monitors, const std::string& default_runtime) {
   std::vector<Runtime> runtimes;
   std::error_code none_yet;
   for (const auto& entry : fs::directory_iterator{shop.place.runtimes(), none_yet})
-    runtimes.push_back(choose_runtime(entry.path().filename(), shop.place.runtimes(), shop.cgroups));
+    runtimes.push_back(maker(entry.path().filename(), shop.place.runtimes(), shop.cgroups));
   if (runtimes.empty())
     runtimes.push_back(choose_runtime(default_runtime, shop.place.runtimes(), shop.cgroups));
   const Descriptor none;
-  for_each_at_once(std::vector<InstanceId>{ids.begin(), ids.end()}, kAtOnce, [&](const InstanceId& id) {
+  for_each_at_once(std::vector<std::string>{ids.begin(), ids.end()}, kAtOnce, [&](const std::string& id) {
     const auto knows = [&](const Runtime& runtime) { return fs::exists(runtime.root / id); };
     const auto made_it = std::ranges::find_if(runtimes, knows);
     const auto monitor = monitors.find(id);

@@ -42,6 +42,12 @@ Runtime choose_runtime(const std::string& name, const std::filesystem::path& roo
              name.empty() ? "neither crun nor runc" : name);
 }
 
+Runtime maker(const std::string& name, const std::filesystem::path& roots, const Cgroups& cgroups) {
+  if (name.empty() || !find_program(name).empty()) return choose_runtime(name, roots, cgroups);
+  const std::string base = std::filesystem::path{name}.filename();
+  return {.name = base, .program = {}, .root = roots / base};
+}
+
 std::vector<std::string> monitor_command(const std::string& conmon, const Runtime& runtime,
                                          const Monitor& m) {
   std::vector<std::string> command{

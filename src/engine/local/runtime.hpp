@@ -22,6 +22,10 @@ struct Runtime {
 /// The named runtime, or with an empty name crun, else runc. Throws Error{NotFound} with what to install.
 Runtime choose_runtime(const std::string& name, const std::filesystem::path& roots, const Cgroups& cgroups);
 
+/// The runtime that made something, by name or path, also when it is no longer installed: then it has no
+/// program.
+Runtime maker(const std::string& name, const std::filesystem::path& roots, const Cgroups& cgroups);
+
 /// Where a program lies, searched in the usual directories; empty when it is nowhere.
 std::string find_program(const std::string& name);
 

@@ -51,29 +51,31 @@ TEST_P(SecurityReal, BombsStayWithinTheirLimits) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.reason);
-    const auto said = run(row.words, [&](Workload& w) { w.limits = row.limits; });
+    const auto said = run(row.words, [&](Workload& w) { w.main().limits = row.limits; });
     EXPECT_THAT(said + "\n" + engine_->job("job" + std::to_string(jobs_))->reason, HasSubstr(row.said));
   }
   EXPECT_EQ(run({"whoami"}), "0:0") << "others go on";
 }
 
 TEST_P(SecurityReal, LinksLeadNobodyOut) {
-  const auto volume = [](Workload& w) { w.volumes = {{.volume = "v1", .target = "/data"}}; };
+  const auto volume = [](Workload& w) { w.main().volumes = {{.volume = "v1", .target = "/data"}}; };
   const std::string made = "/tow-engine-escaped-" + settings().name;
   ASSERT_EQ(run({"link", "/", "/data/root"}, volume), "") << "an instance may do that";
   const auto through =
-      run({"whoami"}, [&](Workload& w) { volume(w), w.volumes[0].sub_path = "root" + made; });
+      run({"whoami"}, [&](Workload& w) { volume(w), w.main().volumes[0].sub_path = "root" + made; });
   EXPECT_THAT(through, HasSubstr("may not lead over links"));
   EXPECT_FALSE(fs::exists(made)) << "made on the host";
   // Where a file or a volume is to appear, the image has links of its own.
-  const auto image = [](Workload& w) { w.image = std::string{kImage} + "-links"; };
+  const auto image = [](Workload& w) { w.main().image = std::string{kImage} + "-links"; };
+  EXPECT_EQ(run({"cat", made},
+                [&](Workload& w) {
+                  image(w), w.main().files = {{.target = "/absolute" + made, .content = "inside"}};
+                }),
+            "inside");
   EXPECT_EQ(
       run({"cat", made},
-          [&](Workload& w) { image(w), w.files = {{.target = "/absolute" + made, .content = "inside"}}; }),
+          [&](Workload& w) { image(w), w.main().files = {{.target = "/up" + made, .content = "inside"}}; }),
       "inside");
-  EXPECT_EQ(run({"cat", made},
-                [&](Workload& w) { image(w), w.files = {{.target = "/up" + made, .content = "inside"}}; }),
-            "inside");
   EXPECT_FALSE(fs::exists(made)) << "made on the host";
 }
 
@@ -87,19 +89,20 @@ TEST_P(SecurityReal, StatusSaysWhatItHas) {
 
 TEST_P(SecurityReal, TheImagesUserIsKept) {
   EXPECT_EQ(run({"whoami"}), "0:0");
-  EXPECT_EQ(run({"whoami"}, [](Workload& w) { w.image = std::string{kImage} + "-node"; }), "1000:1000");
+  EXPECT_EQ(run({"whoami"}, [](Workload& w) { w.main().image = std::string{kImage} + "-node"; }),
+            "1000:1000");
   const std::string status =
-      run({"cat", "/proc/self/status"}, [](Workload& w) { w.image = std::string{kImage} + "-node"; });
+      run({"cat", "/proc/self/status"}, [](Workload& w) { w.main().image = std::string{kImage} + "-node"; });
   EXPECT_THAT(status, HasSubstr("CapEff:\t0000000000000000"));
 }
 
 TEST_P(SecurityReal, FilesAndVariablesReachIt) {
   secrets_ = {{"password", "s3cret"}};
   const auto change = [](Workload& w) {
-    w.image = std::string{kImage} + "-node";
-    w.variables["PLAIN"] = Value::plain("a b");
-    w.variables["URL"].parts = {{.text = "postgres://u:"}, {.secret = "password"}, {.text = "@db"}};
-    w.files = {{.target = "/etc/app/config.yaml", .content = "key: value", .mode = 0600}};
+    w.main().image = std::string{kImage} + "-node";
+    w.main().variables["PLAIN"] = Value::plain("a b");
+    w.main().variables["URL"].parts = {{.text = "postgres://u:"}, {.secret = "password"}, {.text = "@db"}};
+    w.main().files = {{.target = "/etc/app/config.yaml", .content = "key: value", .mode = 0600}};
   };
   EXPECT_EQ(run({"env", "PLAIN"}, change), "a b");
   EXPECT_EQ(run({"env", "URL"}, change), "postgres://u:s3cret@db");
@@ -113,7 +116,7 @@ TEST_P(SecurityReal, FilesAndVariablesReachIt) {
 TEST_P(SecurityReal, SecretsLieOnTmpfsAndNowhereElse) {
   secrets_ = {{"password", "s3cret-in-memory"}};
   auto w = workload({"sleep"});
-  w.variables["PASSWORD"].parts = {{.secret = "password"}};
+  w.main().variables["PASSWORD"].parts = {{.secret = "password"}};
   ensure("g1", w);
   wait_ready("g1");
   EXPECT_EQ(exec("g1-0", {"/p", "env", "PASSWORD"}).first, "s3cret-in-memory\n");
@@ -127,15 +130,15 @@ TEST_P(SecurityReal, SecretsLieOnTmpfsAndNowhereElse) {
 }
 
 TEST_P(SecurityReal, TheRootCanBeReadOnly) {
-  const auto change = [](Workload& w) { w.read_only_root = true; };
+  const auto change = [](Workload& w) { w.main().read_only_root = true; };
   EXPECT_EQ(run({"write", "/x", "y"}, change), "Read-only file system");
   EXPECT_NE(run({"write", "/tmp/x", "y"}, change), "Read-only file system");
 }
 
 TEST_P(SecurityReal, VolumesOutliveInstancesAndKeepTheirOwners) {
   const auto change = [](Workload& w) {
-    w.image = std::string{kImage} + "-node";
-    w.volumes = {{.volume = "v1", .target = "/data"}};
+    w.main().image = std::string{kImage} + "-node";
+    w.main().volumes = {{.volume = "v1", .target = "/data"}};
   };
   run({"write", "/data/x", "one "}, change);
   run({"write", "/data/x", "two"}, change);
@@ -143,18 +146,20 @@ TEST_P(SecurityReal, VolumesOutliveInstancesAndKeepTheirOwners) {
   struct stat about{};
   ASSERT_EQ(::stat((root_ / "volumes/v1/x").c_str(), &about), 0);
   EXPECT_EQ(about.st_uid, 1000u) << "as inside, whatever the project's range";
-  EXPECT_EQ(run({"write", "/data/x", "y"}, [&](Workload& w) { change(w), w.volumes[0].read_only = true; }),
-            "Read-only file system");
-  run({"write", "/data/x", "deep"}, [&](Workload& w) { change(w), w.volumes[0].sub_path = "a/b"; });
+  EXPECT_EQ(
+      run({"write", "/data/x", "y"}, [&](Workload& w) { change(w), w.main().volumes[0].read_only = true; }),
+      "Read-only file system");
+  run({"write", "/data/x", "deep"}, [&](Workload& w) { change(w), w.main().volumes[0].sub_path = "a/b"; });
   EXPECT_EQ(read_text(root_ / "volumes/v1/a/b/x"), "deep");
-  EXPECT_THAT(run({"cat", "/data/x"}, [&](Workload& w) { change(w), w.volumes[0].sub_path = "../.."; }),
-              HasSubstr("leaves its volume"));
+  EXPECT_THAT(
+      run({"cat", "/data/x"}, [&](Workload& w) { change(w), w.main().volumes[0].sub_path = "../.."; }),
+      HasSubstr("leaves its volume"));
   EXPECT_GT(run_blocking(engine_->volume_size("v1")).count, 0u);
 }
 
 TEST_P(SecurityReal, LimitsHold) {
   auto w = workload({"sleep"});
-  w.limits = {.memory = Bytes{48 << 20}, .cpu_millis = 250, .processes = 17, .files = 100};
+  w.main().limits = {.memory = Bytes{48 << 20}, .cpu_millis = 250, .processes = 17, .files = 100};
   ensure("g1", w);
   wait_ready("g1");
   EXPECT_THAT(exec("g1-0", {"/p", "cat", "/proc/self/limits"}).first,

@@ -3,9 +3,11 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <fstream>
 
 #include "engine/local/cgroup.hpp"
 #include "engine/local/machine.hpp"
+#include "engine/local/records.hpp"
 
 namespace tow::engine::local {
 namespace {
@@ -52,6 +54,38 @@ TEST_P(Start, LeavesNothingWhereTheSecondHierarchyWasHidden) {
                               settings().name + " 2>/dev/null'";
   EXPECT_EQ(std::system(looking.c_str()), 0);
   run_blocking(engine_->retire("g1", std::chrono::seconds{5}));
+  wait_gone("g1");
+}
+
+// An environment's type may name another; that program may go while what it made runs.
+TEST_P(Start, RunsByTheRuntimeThatTheWorkloadNames) {
+  const auto program = root_ / "wrapped";
+  std::ofstream{program} << "#!/bin/sh\necho \"$@\" >> " << (root_ / "calls").string()
+                         << "\nexec runc \"$@\"\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  auto named = workload({"serve", "8080"}, {{.name = "http", .port = 8080}});
+  named.runtime = program;
+  ensure("g1", named);
+  wait_ready("g1");
+  EXPECT_NE(read_text(root_ / "calls").value_or("").find("create --bundle"), std::string::npos);
+  std::filesystem::remove(program);
+  stop_engine();
+  start_engine();
+  wait_ready("g1");
+  run_blocking(engine_->retire("g1", std::chrono::seconds{1}));
+  wait_gone("g1");
+}
+
+TEST_P(Start, NamesARuntimeThatIsNotInstalled) {
+  auto named = workload({"serve", "8080"}, {{.name = "http", .port = 8080}});
+  named.runtime = "runsc-of-nowhere";
+  ensure("g1", named);
+  eventually("it is said", [&] {
+    const auto group = engine_->group("g1");
+    return !group->instances.empty() &&
+           group->instances[0].reason.find("runsc-of-nowhere is not installed") != std::string::npos;
+  });
+  run_blocking(engine_->retire("g1", std::chrono::seconds{1}));
   wait_gone("g1");
 }
 

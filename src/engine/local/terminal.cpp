@@ -32,7 +32,7 @@ class RuntimeExec final : public Terminal {
     fs::path process, pid;
   };
   RuntimeExec(const Executor& executor, Descriptor in, Descriptor out, Launched launched, Files files,
-              const Workshop& shop, InstanceId id)
+              const Workshop& shop, std::string id)
       : in_{executor},
         out_{executor, out.release()},
         process_{std::move(launched.process)},
@@ -117,7 +117,7 @@ class RuntimeExec final : public Terminal {
   Descriptor process_;
   Files files_;
   const Workshop& shop_;
-  InstanceId id_;
+  std::string id_;
   std::optional<int> ended_;
   bool closed_ = false;
 };
@@ -153,7 +153,7 @@ Streams open_pipes() {
 
 }  // namespace
 
-std::unique_ptr<Terminal> open_terminal(Workshop& shop, const Executor& executor, const InstanceId& id,
+std::unique_ptr<Terminal> open_terminal(Workshop& shop, const Executor& executor, const std::string& id,
                                         const Runtime& runtime, const std::vector<std::string>& command,
                                         bool terminal) {
   if (command.empty()) throw Error{Code::Invalid, "no command was given to run in the instance"};

@@ -14,21 +14,27 @@ std::optional<View> find(const std::map<std::string, View>& all, const std::stri
 
 }  // namespace
 
-void Views::show(GroupView view, const std::string& image) {
+std::vector<std::string> images_of(const Workload& workload) {
+  std::vector<std::string> all;
+  for (const auto& container : workload.containers) all.push_back(container.image);
+  return all;
+}
+
+void Views::show(GroupView view, std::vector<std::string> images) {
   const GroupId id = view.id;
   {
     const std::lock_guard lock{mutex_};
-    images_[id] = image;
+    images_[id] = std::move(images);
     groups_[id] = std::move(view);
   }
   tell(id);
 }
 
-void Views::show(const JobId& id, JobView view, const std::string& image) {
+void Views::show(const JobId& id, JobView view, std::vector<std::string> images) {
   {
     const std::lock_guard lock{mutex_};
     if (view.phase == JobView::Phase::Running)
-      images_[id] = image;
+      images_[id] = std::move(images);
     else
       images_.erase(id);
     jobs_[id] = std::move(view);
@@ -58,6 +64,14 @@ std::optional<GroupView> Views::group(const GroupId& id) const {
   return find(groups_, id);
 }
 
+std::optional<InstanceView> Views::instance(const InstanceId& id) const {
+  const auto hyphen = id.rfind('-');
+  const auto of = group(id.substr(0, hyphen == std::string::npos ? 0 : hyphen));
+  if (!of) return std::nullopt;
+  const auto found = std::ranges::find(of->instances, id, &InstanceView::id);
+  return found == of->instances.end() ? std::nullopt : std::optional{*found};
+}
+
 std::optional<JobView> Views::job(const JobId& id) const {
   const std::lock_guard lock{mutex_};
   return find(jobs_, id);
@@ -66,7 +80,7 @@ std::optional<JobView> Views::job(const JobId& id) const {
 std::vector<std::string> Views::images() const {
   const std::lock_guard lock{mutex_};
   std::vector<std::string> all;
-  for (const auto& [id, image] : images_) all.push_back(image);
+  for (const auto& [id, images] : images_) all.insert(all.end(), images.begin(), images.end());
   return all;
 }
 

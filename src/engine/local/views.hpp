@@ -16,16 +16,21 @@
 
 namespace tow::engine::local {
 
+/// Of all its containers.
+std::vector<std::string> images_of(const Workload& workload);
+
 class Views {
  public:
   /// Replace what was seen, and tell of it.
-  void show(GroupView view, const std::string& image);
-  void show(const JobId& id, JobView view, const std::string& image);
+  void show(GroupView view, std::vector<std::string> images);
+  void show(const JobId& id, JobView view, std::vector<std::string> images);
   /// Nothing is seen of that group or job any more.
   void forget(const std::string& id);
 
   std::vector<GroupView> groups() const;
   std::optional<GroupView> group(const GroupId& id) const;
+  /// Of a group.
+  std::optional<InstanceView> instance(const InstanceId& id) const;
   std::optional<JobView> job(const JobId& id) const;
   /// Of every group, and of jobs that are not over.
   std::vector<std::string> images() const;
@@ -43,7 +48,7 @@ class Views {
   mutable std::mutex mutex_;
   std::map<GroupId, GroupView> groups_;
   std::map<JobId, JobView> jobs_;
-  std::map<std::string, std::string> images_;  // by group or job
+  std::map<std::string, std::vector<std::string>> images_;  // by group or job
   std::vector<std::function<void(const std::string&)>> listeners_;
   std::vector<std::weak_ptr<Signal>> followers_;
 };
