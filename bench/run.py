@@ -261,6 +261,55 @@ end""" % (p.token(), "y" * 500)
     row(f"start of the server, over {count:,} entities, one deployment running", milliseconds(times), "-", "-", "300 ms", statistics.median(times) <= 0.3)
 
 
+def watchers(p):
+    request = urllib.request.Request(f"{p.url}/api/v1/environmenttypes/watched", b'{"metadata":{"name":"watched"},"spec":{}}',
+                                     {"Authorization": "Bearer " + p.token(), "Content-Type": "application/json"}, method="PUT")
+    urllib.request.urlopen(request).read()
+    seen, due, middle, late = map(float, subprocess.run(
+        [os.path.join(BUILD, "bench", "watch_bench"), str(p.api_port), p.token(), "1000", "100", "5"],
+        check=True, capture_output=True, text=True).stdout.split())
+    if seen != due:
+        raise AssertionError(f"of {due:.0f} changes {seen:.0f} were seen")
+    row("1,000 watchers, 100 changes a second, from the call that writes to the watcher", f"p50 {middle:.0f} ms, p99 {late:.0f} ms", "-", "-",
+        "p99 50 ms", late <= 50)
+
+
+def reconcile():
+    healthy, seconds, mib = map(float, subprocess.run([os.path.join(BUILD, "bench", "deploy_bench"), "12000"],
+                                                      check=True, capture_output=True, text=True).stdout.split())
+    if healthy != 12_000:
+        raise AssertionError(f"{healthy:.0f} of 12,000 deployments are healthy")
+    row("12,000 deployments: a full pass after a restart, with the fake engine and proxy", f"{seconds:.1f} s of CPU; {mib:.0f} MiB, fakes included",
+        "-", "-", "5 s, 256 MiB", seconds <= 5 and mib <= 256)
+
+
+def density(p, count=500):
+    """Instances of one static site, in two projects."""
+    def processes():
+        conmon = memory_of(["conmon", p.home]) or memory_of(["conmon", p.runtime])
+        return conmon + memory_of(["tow", "server", p.runtime]) + memory_of(["haproxy", p.runtime])
+
+    def ready():
+        return sum(p.deployment(name, "site.development")["status"].get("ready", 0) for name in names)
+
+    p.tow("scale", "site", "0", "-p", "bench")
+    wait_until("the others are gone", lambda: not p.entities("bench", "instances"))
+    names = ["dense1", "dense2"]
+    for name in names:
+        p.tow("project", "create", name)
+        p.push(p.repository(name, files={"index.html": name, "score.yaml": SCORE}), "Start")
+    before, start = processes(), time.monotonic()
+    for name in names:
+        p.tow("scale", "site", str(count // 2), "-p", name, "--no-wait")
+    wait_until(f"{count} instances are ready", lambda: ready() == count, 300)
+    took = time.monotonic() - start
+    of_each = (processes() - before) / (count - 2)
+    row(f"{count} instances of a static site", f"{count / took:.0f} a second until all are ready; {of_each:.1f} MiB each beside the application",
+        "-", "-", "-", None)
+    for name in names:
+        p.tow("destroy", "project", name, "--yes", timeout=300)
+
+
 def write_page():
     with open("/proc/cpuinfo") as file:
         processor = re.search(r"model name\s*: (.*)", file.read()).group(1)
@@ -289,8 +338,11 @@ def main():
         ingress.rows(row, free_port)
         reads(p)
         writes(p)
+        watchers(p)
         idle(p)
+        density(p)
         start_with(p, 10_000)
+        reconcile()
         write_page()
     finally:
         left = p.down()

@@ -17,14 +17,14 @@ namespace tow {
 
 class LoopTest {
  public:
-  static constexpr int kMostSteps = 100'000;  // at one moment of the clock
+  int most_steps = 100'000;  // at one moment of the clock
   /// Everything that can happen now happens. What other threads are at, as `busy_` says, is waited for.
   /// Error{Timeout} when it goes round and round and no time passes.
   void settle() {
     int steps = 0;
     while (true) {
       while (step())
-        if (++steps > kMostSteps) throw Error{Code::Timeout, "it goes on and on, and no time passes"};
+        if (++steps > most_steps) throw Error{Code::Timeout, "it goes on and on, and no time passes"};
       if (!busy_ || !busy_()) return;
       io.restart();
       io.run_one_for(std::chrono::milliseconds{100});

@@ -87,8 +87,7 @@ std::optional<GroupView> Fake::group(const GroupId& id) const {
   GroupView view{.id = id,
                  .wanted = found->second.retiring ? 0 : found->second.spec.count,
                  .retiring = found->second.retiring};
-  for (const auto& [name, copy] : state_->copies)
-    if (!copy.job && copy.view.group == id) view.instances.push_back(copy.view);
+  for (const auto& name : state_->instances_of(id)) view.instances.push_back(state_->copies.at(name).view);
   std::ranges::sort(view.instances, {}, &InstanceView::ordinal);
   return view;
 }
@@ -152,15 +151,14 @@ Task<std::string> Fake::ensure_service(Service service) {
   check(service);
   const std::lock_guard lock{state_->mutex};
   state_->admit("ensure_service " + service.name + " " + std::to_string(service.endpoints.size()));
-  state_->environments.try_emplace(service.environment, static_cast<int>(state_->environments.size()));
-  const std::string net = "10.90." + std::to_string(state_->environments[service.environment] * 4);
+  const std::string net = state_->block(service.environment, 0);
   for (const auto& endpoint : service.endpoints)
-    if (!endpoint.starts_with("10.90."))
+    if (!endpoint.starts_with("10."))
       throw fail(Code::Invalid, "endpoint \"{}\" of service {} is no address of its environment ({}.0/23)",
                  endpoint, service.name, net);
   auto& entry = state_->services[service.environment][service.name];
   if (entry.first.empty())
-    entry.first = "10.90." + std::to_string(state_->environments[service.environment] * 4 + 2) + "." +
+    entry.first = state_->block(service.environment, 2) + "." +
                   std::to_string(++state_->last_service[service.environment]);
   entry.second = service;
   co_return entry.first;

@@ -34,6 +34,7 @@ struct World::State : std::enable_shared_from_this<World::State> {
 
   // The following expect the mutex to be held.
   void settle(const GroupId& id);
+  std::vector<InstanceId> instances_of(const GroupId& id) const;
   void step(const InstanceId& id);
   bool step_parts(Copy& copy);
   void finish(const InstanceId& id);
@@ -46,6 +47,8 @@ struct World::State : std::enable_shared_from_this<World::State> {
   Part* find(const InstanceId& id, const std::string& container);
   void changed(const std::string& id);
   std::string allocate(const EnvironmentId& environment);
+  /// The first three numbers of one of its four blocks of 256 addresses: "10.90.4".
+  std::string block(const EnvironmentId& environment, int number);
   void add(const std::string& source, int ordinal, const Workload& workload, Wish wish, bool job);
   void admit(const std::string& call);
   static std::string source_of(const Copy& copy) { return copy.view.group; }

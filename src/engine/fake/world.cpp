@@ -75,15 +75,19 @@ Part* World::State::find(const InstanceId& id, const std::string& container) {
   return nullptr;
 }
 
-std::string World::State::allocate(const EnvironmentId& environment) {
+std::string World::State::block(const EnvironmentId& environment, int number) {
   environments.try_emplace(environment, static_cast<int>(environments.size()));
+  const int all = environments[environment] * 4 + number;
+  return "10." + std::to_string(90 + all / 256) + "." + std::to_string(all % 256);
+}
+
+std::string World::State::allocate(const EnvironmentId& environment) {
   int& last = last_address[environment];
   auto& taken = addresses[environment];
   for (int step = 0; step < 500; ++step) {
     last = last % 500 + 1;
     const int host = last + 1;
-    std::string address = "10.90." + std::to_string(environments[environment] * 4 + host / 256) + "." +
-                          std::to_string(host % 256);
+    std::string address = block(environment, host / 256) + "." + std::to_string(host % 256);
     if (taken.insert(address).second) return address;
   }
   throw Error{Code::Exhausted, "the network of the environment is full: 500 instances"};
@@ -107,19 +111,26 @@ void World::State::add(const std::string& source, int ordinal, const Workload& w
   step(id);
 }
 
+// Their ids begin with the group's.
+std::vector<InstanceId> World::State::instances_of(const GroupId& id) const {
+  const std::string prefix = id + "-";
+  std::vector<InstanceId> found;
+  for (auto at = copies.lower_bound(prefix); at != copies.end() && at->first.starts_with(prefix); ++at)
+    if (!at->second.job && at->second.view.group == id) found.push_back(at->first);
+  return found;
+}
+
 void World::State::settle(const GroupId& id) {
   auto& group = groups.at(id);
-  for (auto& [name, copy] : copies) {
-    if (copy.job || copy.view.group != id) continue;
+  const std::vector<InstanceId> mine = instances_of(id);
+  for (const auto& name : mine) {
+    auto& copy = copies.at(name);
     const bool wanted = !group.retiring && copy.view.ordinal < group.spec.count;
     if (wanted && !copy.wish.run)
       for (auto& part : copy.parts) part.sight.failures = 0;
     copy.wish.run = wanted && !copy.going;
     if (group.retiring) copy.wish.grace = group.grace;
   }
-  std::vector<InstanceId> mine;
-  for (const auto& [name, copy] : copies)
-    if (!copy.job && copy.view.group == id) mine.push_back(name);
   for (const auto& one : mine) step(one);
   const auto found = groups.find(id);
   if (found == groups.end()) return;  // the last one was gone at once
@@ -128,8 +139,7 @@ void World::State::settle(const GroupId& id) {
       if (!copies.contains(id + "-" + std::to_string(ordinal)))
         add(id, ordinal, found->second.spec.workload,
             {.run = true, .restart = true, .start_limit = found->second.spec.workload.start_limit}, false);
-  const bool left = std::ranges::any_of(copies, [&](const auto& one) { return one.second.view.group == id; });
-  if (found->second.retiring && !left) groups.erase(found);
+  if (found->second.retiring && instances_of(id).empty()) groups.erase(found);
   changed(id);
 }
 

@@ -234,7 +234,7 @@ class FakeRouter final : public Router {
     applied_.insert(site.id);
     const auto found = plane_.sites_.find(site.id);
     if (found == plane_.sites_.end() || !same(found->second, site)) ++plane_.changes_;
-    std::erase_if(plane_.keys_, [&](const auto& entry) { return entry.second == site.id; });
+    if (found != plane_.sites_.end()) forget_keys(found->second);
     for (const Match& match : site.matches) plane_.keys_[key(match)] = site.id;
     plane_.signals_.try_emplace(site.id);
     plane_.sites_[site.id] = std::move(site);
@@ -308,10 +308,17 @@ class FakeRouter final : public Router {
   }
 
   void drop(const SiteId& id) {
-    plane_.sites_.erase(id);
+    if (const auto found = plane_.sites_.find(id); found != plane_.sites_.end()) {
+      forget_keys(found->second);
+      plane_.sites_.erase(found);
+    }
     plane_.signals_.erase(id);
     applied_.erase(id);
-    std::erase_if(plane_.keys_, [&](const auto& entry) { return entry.second == id; });
+  }
+  void forget_keys(const Site& site) {
+    for (const Match& match : site.matches)
+      if (const auto at = plane_.keys_.find(key(match)); at != plane_.keys_.end() && at->second == site.id)
+        plane_.keys_.erase(at);
   }
 
   DataPlane& plane_;
