@@ -44,7 +44,8 @@ NodeChoice choose_node(const Project& project, const Project& top, bool in_works
       return packs::choose_node(asked, "volta.node in " + where, Taste::Newest);
     // Without packages of others, any Node that satisfies will do.
     const bool alone = !in_workspace && !each->has_any("dependencies") && !each->has_any("devDependencies");
-    const auto asked = trim(each->text("engines", "node"));
+    const auto engines = each->text("engines", "node");
+    const auto asked = trim(engines);
     if (!asked.empty() || each == &top)
       return packs::choose_node(asked, "engines.node in " + where, alone ? Taste::Debian : Taste::Newest);
   }

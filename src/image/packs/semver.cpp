@@ -8,16 +8,12 @@
 #include <charconv>
 #include <limits>
 
+#include "image/packs/text.hpp"
+
 namespace tow::image::packs {
 namespace {
 
 constexpr Version kBeyondAll{std::numeric_limits<int>::max(), 0, 0};
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
 
 /// The first version that is larger than all that agree with the given parts.
 Version after(const Partial& partial) {

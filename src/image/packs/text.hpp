@@ -2,6 +2,7 @@
 #pragma once
 // The words that generated Containerfiles are made of. Pure.
 
+#include <concepts>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -47,6 +48,10 @@ struct Process {
 Process choose_process(std::string_view procfile, std::string_view where);
 
 std::vector<std::string> lines(std::string_view text);
+/// A part of the text, which has to outlive it.
 std::string_view trim(std::string_view text);
+template <class T>
+  requires std::same_as<T, std::string>
+std::string_view trim(T&& passing) = delete;
 
 }  // namespace tow::image::packs
