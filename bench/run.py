@@ -284,7 +284,7 @@ def reconcile():
 
 
 def density(p, count=500):
-    """Instances of one static site, in two projects."""
+    """Instances of one static site, a hundred in a project."""
     def processes():
         conmon = memory_of(["conmon", p.home]) or memory_of(["conmon", p.runtime])
         return conmon + memory_of(["tow", "server", p.runtime]) + memory_of(["haproxy", p.runtime])
@@ -294,16 +294,16 @@ def density(p, count=500):
 
     p.tow("scale", "site", "0", "-p", "bench")
     wait_until("the others are gone", lambda: not p.entities("bench", "instances"))
-    names = ["dense1", "dense2"]
+    names = [f"dense{i}" for i in range(count // 100)]
     for name in names:
         p.tow("project", "create", name)
         p.push(p.repository(name, files={"index.html": name, "score.yaml": SCORE}), "Start")
     before, start = processes(), time.monotonic()
     for name in names:
-        p.tow("scale", "site", str(count // 2), "-p", name, "--no-wait")
+        p.tow("scale", "site", "100", "-p", name, "--no-wait")
     wait_until(f"{count} instances are ready", lambda: ready() == count, 300)
     took = time.monotonic() - start
-    of_each = (processes() - before) / (count - 2)
+    of_each = (processes() - before) / (count - len(names))
     row(f"{count} instances of a static site", f"{count / took:.0f} a second until all are ready; {of_each:.1f} MiB each beside the application",
         "-", "-", "-", None)
     for name in names:
@@ -338,9 +338,9 @@ def main():
         ingress.rows(row, free_port)
         reads(p)
         writes(p)
-        watchers(p)
         idle(p)
         density(p)
+        watchers(p)
         start_with(p, 10_000)
         reconcile()
         write_page()
