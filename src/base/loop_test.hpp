@@ -30,7 +30,7 @@ class LoopTest {
       io.run_one_for(std::chrono::milliseconds{100});
     }
   }
-  /// One handler, if there is one: for stopping anywhere.
+  /// One handler, if there is one.
   bool step() {
     io.restart();
     return io.poll_one() > 0;
@@ -40,6 +40,11 @@ class LoopTest {
     const auto next = clock.next();
     if (next) clock.advance(std::max(*next - clock.now(), Duration{0}));
     return next.has_value();
+  }
+  /// Some handlers, one after the other, and time where there is none: for stopping anywhere.
+  void go(std::int64_t steps) {
+    for (; steps > 0; --steps)
+      if (!step()) skip();
   }
   void advance(Duration duration) {
     settle();

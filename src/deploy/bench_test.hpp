@@ -31,6 +31,17 @@ class PlainSealer final : public secret::Sealer {
   }
 };
 
+/// The error that a call ends with.
+template <class F>
+Error refused(F call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  return {Code::Internal, "it was not refused"};
+}
+
 class Bench : public LoopTest {
  public:
   explicit Bench(std::uint64_t seed = 0) : seed_{seed} {

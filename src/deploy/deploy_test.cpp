@@ -31,16 +31,6 @@ class Deploy : public testing::Test {
   Node rollback(Node input = Node::Map{}) {
     return bench.invoke("deployments.rollback", "web.development", std::move(input));
   }
-  /// The error that a call ends with.
-  template <class F>
-  Error refused(F call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error;
-    }
-    return {Code::Internal, "it was not refused"};
-  }
 
   Bench bench;
 };

@@ -112,8 +112,7 @@ TEST_F(Ends, ACrashAtAnyStepConverges) {
     ASSERT_TRUE(each.until_healthy());
     each.release("web.2", "web", kPlainScore, "image-2");
     each.deploy("web", "web.2");
-    for (int i = 0; i < crash_after; ++i)
-      if (!each.step()) each.skip();
+    each.go(crash_after);
     each.restart();
     ASSERT_TRUE(each.until_healthy()) << "crash after " << crash_after << ": " << each.status().message;
     EXPECT_EQ(each.answers(), 2) << "crash after " << crash_after;
@@ -122,8 +121,7 @@ TEST_F(Ends, ACrashAtAnyStepConverges) {
     EXPECT_EQ(each.list<Instance>().size(), 1u) << "crash after " << crash_after;
 
     each.erase(key<Project>({}, "shop"));
-    for (int i = 0; i < crash_after; ++i)
-      if (!each.step()) each.skip();
+    each.go(crash_after);
     each.restart();
     each.advance(minutes{2});
     EXPECT_TRUE(each.engine_->groups().empty()) << "crash after " << crash_after;

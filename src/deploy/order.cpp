@@ -117,17 +117,9 @@ Task<bool> deploy_next(Core& core, Entity<Deployment> deployment) {
                    .time = core.now()};
     co_await core.deploy(std::move(call), std::move(input));
   } catch (const Error& error) {
-    switch (error.code()) {
-      case Code::Invalid:
-      case Code::Unsupported:
-      case Code::NotFound:
-      case Code::FailedPrecondition:
-        problem = error.message();
-        for (const auto& fault : error.faults()) problem += "; " + describe(fault);
-        break;
-      default:
-        throw;
-    }
+    if (!is_permanent(error.code())) throw;
+    problem = error.message();
+    for (const auto& fault : error.faults()) problem += "; " + describe(fault);
   }
   if (!problem.empty()) co_await refuse(core, deployment, "not deployed: " + problem);
   co_return true;

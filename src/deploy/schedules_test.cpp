@@ -301,15 +301,6 @@ class Scheduled : public testing::Test {
     }
     return lines;
   }
-  template <class F>
-  Error refused(F call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error;
-    }
-    return {Code::Internal, "it was not refused"};
-  }
   using Texts = std::vector<std::string>;
   static std::string text(const std::optional<TimePoint>& time) {
     return time ? to_string(*time).substr(0, 16) : "never";
@@ -400,8 +391,7 @@ TEST_F(Scheduled, AKillAtAnyStepMakesNoSecondRun) {
   for (int crash_after = 0; crash_after < 60; crash_after += 2) {
     bench.advance(minutes{1} - (bench.now() - began) % minutes{1} - milliseconds{1});
     bench.clock.advance(milliseconds{1});
-    for (int i = 0; i < crash_after; ++i)
-      if (!bench.step()) bench.skip();
+    bench.go(crash_after);
     bench.restart();
     bench.advance(seconds{30});
   }

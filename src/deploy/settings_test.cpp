@@ -46,15 +46,6 @@ class Configured : public testing::Test {
   bool until_serves(int revision) {
     return bench.until([&] { return bench.status().serving == revision; }, seconds{60});
   }
-  template <class F>
-  Error refused(F call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error;
-    }
-    return {Code::Internal, "it was not refused"};
-  }
 
   Bench bench;
 };

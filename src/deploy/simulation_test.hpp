@@ -185,8 +185,7 @@ class Simulation {
     }
   }
   void crash() {
-    for (auto steps = random_.between(0, 60); steps > 0; --steps)
-      if (!bench_.step()) bench_.skip();
+    bench_.go(random_.between(0, 60));
     bench_.world_.refuse({});
     refusing_ = false;
     bench_.plane_.fail_next(Error{Code::Unavailable, "over"}, 0);
